@@ -1,0 +1,100 @@
+"""Bad input meets a ValueError here: it names the argument, says what it was and what it must be."""
+
+import numbers
+
+import numpy as np
+from scipy.linalg import LinAlgError, cholesky
+
+
+def matrix(name: str, value, rows: int | None = None, columns: int | None = None, meaning: str = "") -> np.ndarray:
+    """Return `value` as a finite real float64 matrix of the asked shape.
+
+    `rows` and `columns` are the required sizes (None: any size from 1 up); `meaning` says where they come from.
+    """
+    array = _real_array(name, value)
+    if array.ndim != 2:
+        raise ValueError(f"{name} has shape {array.shape}; it must be a matrix with two axes{_because(meaning)}")
+    wanted = tuple(
+        actual if asked is None else asked for actual, asked in zip(array.shape, (rows, columns), strict=True)
+    )
+    if array.shape != wanted:
+        raise ValueError(f"{name} has shape {array.shape}; it must have shape {wanted}{_because(meaning)}")
+    if 0 in array.shape:
+        raise ValueError(f"{name} has shape {array.shape}; every axis must have at least one entry{_because(meaning)}")
+    return array
+
+
+def vector(name: str, value) -> np.ndarray:
+    """Return `value` as a finite real float64 vector, possibly empty."""
+    array = _real_array(name, value)
+    if array.ndim != 1:
+        raise ValueError(f"{name} has shape {array.shape}; it must be a vector with one axis")
+    return array
+
+
+def integer(name: str, value, minimum: int, maximum: int | None = None, meaning: str = "") -> int:
+    """Return `value` as an int between `minimum` and `maximum`; 2.0 and True are not integers."""
+    allowed = f"an integer of at least {minimum}" if maximum is None else f"an integer from {minimum} to {maximum}"
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} is {value!r}; it must be {allowed}{_because(meaning)}")
+    if value < minimum or (maximum is not None and value > maximum):
+        raise ValueError(f"{name} is {value}; it must be {allowed}{_because(meaning)}")
+    return int(value)
+
+
+def number(name: str, value, minimum: float = 0.0, strict: bool = False, meaning: str = "") -> float:
+    """Return `value` as a finite float, at least `minimum` (above it if `strict`)."""
+    allowed = f"a finite real number {'above' if strict else 'of at least'} {minimum:g}"
+    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_) or not np.isfinite(value):
+        raise ValueError(f"{name} is {value!r}; it must be {allowed}{_because(meaning)}")
+    if value < minimum or (strict and value == minimum):
+        raise ValueError(f"{name} is {value}; it must be {allowed}{_because(meaning)}")
+    return float(value)
+
+
+def covariance(name: str, value, size: int, meaning: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Return a symmetric positive definite (size, size) matrix and its lower Cholesky factor."""
+    array = matrix(name, value, size, size, meaning)
+    asymmetry = np.abs(array - array.T).max()
+    if asymmetry > 1e-10 * np.abs(array).max():
+        raise ValueError(f"{name} differs from its transpose by up to {asymmetry:.3g}; it must be symmetric")
+    symmetric = (array + array.T) / 2
+    try:
+        factor = cholesky(symmetric, lower=True)
+    except LinAlgError:
+        smallest = np.linalg.eigvalsh(symmetric)[0]
+        raise ValueError(
+            f"{name} has smallest eigenvalue {smallest:.3g}; it must be positive definite (all eigenvalues above zero)"
+        ) from None
+    return symmetric, factor
+
+
+def generator(seed, stream: int) -> np.random.Generator:
+    """Return the Generator for `seed`: itself if it is one, else a fresh one on its own `stream`.
+
+    Streams keep apart what different functions draw from the same integer: the weights of `Task.gaussian(seed=0)` and
+    the features of `task.sample(n, seed=0)` share no random numbers.
+    """
+    if isinstance(seed, np.random.Generator):
+        return seed
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool | np.bool_) or seed < 0:
+        raise ValueError(f"seed is {seed!r}; it must be an integer of at least 0 or a numpy.random.Generator")
+    return np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(stream,)))
+
+
+def _real_array(name: str, value) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+        if np.iscomplexobj(array):
+            raise ValueError("it is complex")
+        array = array.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is not an array of real numbers ({error}); it must hold real numbers only") from None
+    if not np.isfinite(array).all():
+        bad = int(array.size - np.isfinite(array).sum())
+        raise ValueError(f"{name} has {bad} entries that are NaN or infinite; all of its entries must be finite")
+    return array
+
+
+def _because(meaning: str) -> str:
+    return f" ({meaning})" if meaning else ""
