@@ -9,6 +9,7 @@ covariance, no square root and no inverse is formed.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -295,7 +296,7 @@ def _data(X, Y, W0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _tied_blocks(s: np.ndarray, tolerance: float) -> list[slice]:
     """Runs of two or more descending values whose neighbours differ by no more than the tolerance."""
     edges = np.concatenate([[0], 1 + np.flatnonzero(s[:-1] - s[1:] > tolerance), [len(s)]])
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b - a > 1]
+    return [slice(a, b) for a, b in pairwise(edges) if b - a > 1]
 
 
 def _nonzero_squares(X: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The setting: linear fine-tuning, its data and its excess risk (chapter *The setting*; equations (1)–(3), (8), (9))."""
+"""Linear fine-tuning, its data and its excess risk (chapter *The setting*; equations (1)–(3), (8), (9))."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
