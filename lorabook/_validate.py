@@ -5,6 +5,8 @@ import numbers
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky
 
+_EPS, _LARGEST = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).max)
+
 
 def matrix(name: str, value, rows: int | None = None, columns: int | None = None, meaning: str = "") -> np.ndarray:
     """Return `value` as a finite real float64 matrix of the asked shape.
@@ -45,7 +47,7 @@ def integer(name: str, value, minimum: int, maximum: int | None = None, meaning:
 def number(name: str, value, minimum: float = 0.0, strict: bool = False, meaning: str = "") -> float:
     """Return `value` as a finite float, at least `minimum` (above it if `strict`)."""
     allowed = f"a finite real number {'above' if strict else 'of at least'} {minimum:g}"
-    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_) or not np.isfinite(value):
+    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_) or not abs(value) <= _LARGEST:
         raise ValueError(f"{name} is {value!r}; it must be {allowed}{_because(meaning)}")
     if value < minimum or (strict and value == minimum):
         raise ValueError(f"{name} is {value}; it must be {allowed}{_because(meaning)}")
@@ -53,7 +55,11 @@ def number(name: str, value, minimum: float = 0.0, strict: bool = False, meaning
 
 
 def covariance(name: str, value, size: int, meaning: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """Return a symmetric positive definite (size, size) matrix and its lower Cholesky factor."""
+    """Return a symmetric positive definite (size, size) matrix and its lower Cholesky factor.
+
+    A matrix that is singular but for rounding is refused: scaled to unit diagonal, which makes the test independent
+    of the units of each coordinate, its smallest eigenvalue must be above `size * eps`.
+    """
     array = matrix(name, value, size, size, meaning)
     asymmetry = np.abs(array - array.T).max()
     if asymmetry > 1e-10 * np.abs(array).max():
@@ -61,6 +67,9 @@ def covariance(name: str, value, size: int, meaning: str = "") -> tuple[np.ndarr
     symmetric = (array + array.T) / 2
     try:
         factor = cholesky(symmetric, lower=True)
+        scale = np.sqrt(np.diag(symmetric))
+        if np.linalg.eigvalsh(symmetric / scale / scale[:, None])[0] <= size * _EPS:
+            raise LinAlgError
     except LinAlgError:
         smallest = np.linalg.eigvalsh(symmetric)[0]
         raise ValueError(
@@ -85,8 +94,8 @@ def generator(seed, stream: int) -> np.random.Generator:
 def _real_array(name: str, value) -> np.ndarray:
     try:
         array = np.asarray(value)
-        if np.iscomplexobj(array):
-            raise ValueError("it is complex")
+        if array.dtype.kind not in "fiub":
+            raise ValueError("it is complex" if np.iscomplexobj(array) else f"its type is {array.dtype}")
         array = array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is not an array of real numbers ({error}); it must hold real numbers only") from None

@@ -65,8 +65,8 @@ def lora(
     norms. The tied directions are then kept in order of the norm that each adds to the update, smallest first, which
     gives the least norm among all minimisers. (In terms of the paper: if V_c holds the right singular vectors of the
     tied block, of which p are to be kept, the solution keeps the bottom p eigenvectors of `V_c^T S^+ V_c`, and is
-    unique exactly when its p-th eigenvalue is below the next.) Values count as tied when they differ by less than
-    `max(d_y, m) * eps` times the largest.
+    unique exactly when its p-th eigenvalue is below the next.) Values count as tied when they differ by no more than
+    the rounding of the data, `(d_y + n) * eps * (||Y||_F + ||W0 X||_F)`.
 
     Arguments: X (d_x, n), Y (d_y, n), samples in columns; W0 (d_y, d_x); rank, an integer of at least 0.
     Raises ValueError if shapes do not fit, an entry is NaN, infinite or complex, or the rank is negative or fractional.
@@ -106,11 +106,13 @@ class RankPath:
     def excess_risks(self, task: Task) -> Float[np.ndarray, " ranks"]:
         """Excess risk of every rank 0, 1, …, max_rank, shape (max_rank + 1,); squared units of y.
 
-        By the exact decomposition (D1), `E(W_r) = sum_{i<=r} ||u_i^T (W_FFT - W_*) S||^2 + ||(I - P_r) (W_* - W0) S||^2`
-        with `S S^T = Sigma_x`: a sum of squares for each rank, without cancellation.
+        By the exact decomposition (D1), `E(W_r) = ||P_r (W_FFT - W_*) S||_F^2 + ||(I - P_r) (W_* - W0) S||_F^2` with
+        `S S^T = Sigma_x`: a sum of squares for each rank, without cancellation.
 
-        Raises ValueError if the task's weights have another shape than W0.
+        Raises ValueError if `task` is not a Task or its weights have another shape than W0.
         """
+        if not isinstance(task, Task):
+            raise ValueError(f"task is {task!r}; it must be a Task")
         if task.W0.shape != self.W0.shape:
             raise ValueError(
                 f"task has weights of shape {task.W0.shape}; they must have the path's shape {self.W0.shape}"
@@ -143,7 +145,8 @@ def rank_path(
     """
     X, Y, W0 = _data(X, Y, W0)
     space = row_space(X)
-    residual = space.coordinates(Y - W0 @ X)
+    predicted = W0 @ X
+    residual = space.coordinates(Y - predicted)
     max_rank = min(*X.shape, W0.shape[0])
     if space.dimension == 0:
         return RankPath(W0, np.zeros((len(W0), 0)), np.zeros((0, W0.shape[1])), np.zeros(0), max_rank)
@@ -151,7 +154,8 @@ def rank_path(
     tolerance = max(residual.shape) * _EPS * s[0]
     k = int(np.sum(s > tolerance))
     U, s, updates = U[:, :k], s[:k], space.lift(s[:k, None] * Vt[:k])
-    for block in _tied_blocks(s, tolerance):
+    rounding = sum(Y.shape) * _EPS * (np.linalg.norm(Y) + np.linalg.norm(predicted))
+    for block in _tied_blocks(s, rounding):
         # Within a tie every rotation fits equally well: order by the norm each direction adds, smallest first.
         _, rotation = np.linalg.eigh(updates[block] @ updates[block].T)
         U[:, block], updates[block] = U[:, block] @ rotation, rotation.T @ updates[block]

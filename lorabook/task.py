@@ -50,7 +50,7 @@ class Task:
         W0 = _validate.matrix("W0", self.W0)
         d_y, d_x = W0.shape
         shift = _validate.matrix("shift", self.shift, d_y, d_x, "the shape of W0")
-        if np.ndim(self.noise_cov) == 0:
+        if self.noise_cov is None or np.isscalar(self.noise_cov):
             noise_cov = _validate.number("noise_cov", self.noise_cov, meaning="a variance")
             noise_factor = np.sqrt(noise_cov)
         else:

@@ -1,0 +1,101 @@
+# Everything runs in .venv, which the first target that needs it makes. GNU make 3.81 (macOS) is enough.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SITE := _build/html
+
+# numpy and scipy each bring an OpenBLAS with a pool of threads of its own. On matrices of the book's size the pools
+# spend their time waiting for each other: one thread is about ten times faster.
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
+export VECLIB_MAXIMUM_THREADS := 1
+# Notebooks run with the venv's kernel, whatever kernels the user has installed.
+export JUPYTER_PREFER_ENV_PATH := 1
+
+BUILD = $(BIN)/jupyter-book build . -W --keep-going
+PYTEST = $(BIN)/python -m pytest
+
+.PHONY: help book test html notebooks lab clean browser lint test-library test-notebooks test-site check-site
+
+help:
+	@echo "make book            set up, execute every chapter afresh, build the site, say where it is"
+	@echo "make test            set up, check everything, say what passed"
+	@echo
+	@echo "make html            build the site again; only chapters whose code has changed are executed"
+	@echo "make notebooks       execute the chapters in place and clean them, for committing"
+	@echo "make lab             open the chapters in JupyterLab"
+	@echo "make lint            ruff, and the notebooks' cleanliness"
+	@echo "make test-library    the tests of lorabook and its doctests, with coverage"
+	@echo "make test-notebooks  execute every chapter and compare its outputs with the committed ones"
+	@echo "make test-site       open every page in Chromium, without a network"
+	@echo "make screenshots     every page, light and dark, wide and phone, into screenshots/"
+	@echo "make clean           remove everything that make made"
+	@echo
+	@echo "Python 3.11.5 to 3.13 is needed; name one with PYTHON=python3.12"
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON); name one: make PYTHON=python3.12 book"; exit 1; }
+	@$(PYTHON) tools/check_python.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+book: $(INSTALLED)
+	rm -rf _build
+	$(BUILD)
+	@echo
+	@echo "The book is built. Open file://$(CURDIR)/$(SITE)/index.html"
+
+# --all: read every page again, so that a warning of an unchanged page is seen too. The outputs come from the cache.
+html: $(INSTALLED)
+	$(BUILD) --all
+
+notebooks: $(INSTALLED)
+	$(BIN)/python tools/notebooks.py
+
+lab: $(INSTALLED)
+	$(BIN)/jupyter lab book/start_here.ipynb
+
+browser: $(INSTALLED)
+	@$(BIN)/python tools/browser.py
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python tools/notebooks.py --check
+
+test-library: $(INSTALLED)
+	$(PYTEST) tests lorabook --ignore=tests/site --ignore=tests/test_notebooks.py --cov=lorabook --cov-report=term
+
+test-notebooks: $(INSTALLED)
+	$(PYTEST) tests/test_notebooks.py
+	$(PYTEST) -p no:cacheprovider -o addopts= -o filterwarnings= --nbval --nbval-cell-timeout 300 book/*.ipynb
+
+test-site: html
+	@$(MAKE) --no-print-directory check-site
+
+check-site: browser
+	$(PYTEST) tests/site
+
+screenshots: html browser
+	$(BIN)/python tools/screenshots.py
+
+# Every part runs, whatever became of those before it; the last lines are the whole verdict.
+PARTS := lint test-library test-notebooks book check-site
+test: browser
+	@verdict=; failed=0; \
+	for part in $(PARTS); do \
+	    echo; echo "=== $$part"; \
+	    if $(MAKE) --no-print-directory $$part; then word=passed; else word=FAILED; failed=1; fi; \
+	    verdict="$$verdict$$part $$word\n"; \
+	done; \
+	echo; printf "$$verdict" | while read part word; do printf '%-16s %s\n' $$part $$word; done; \
+	if [ $$failed = 0 ]; then echo "Everything passed."; else echo "NOT everything passed."; fi; \
+	exit $$failed
+
+clean:
+	rm -rf $(VENV) _build screenshots *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

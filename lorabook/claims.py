@@ -1,0 +1,113 @@
+"""The ledger of claims: every numbered statement of the book with its checks, from `claims.toml`.
+
+Each entry names the statement's label in the book, its place in the paper, the library function that evaluates it, a
+symbolic check (or why there is none), and a numerical check. `run` carries the checks out; the page *Ledger of claims*
+shows the outcome; the build compares the entries with the statements that the book really makes.
+"""
+
+import importlib
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+
+__all__ = ["Check", "Claim", "Outcome", "ledger", "load", "run"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of a numerical check: it passed if `value <= limit`."""
+
+    words: str
+    """What was measured, on what, and where the limit comes from."""
+    value: float
+    limit: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the figure is within its limit (NaN is not)."""
+        return bool(self.value <= self.limit)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A numbered statement of the book and how it is checked."""
+
+    label: str
+    """Its label in the book, the target of links."""
+    statement: str
+    paper: str
+    """Where the paper has it, or that it does not."""
+    function: str
+    """Dotted name of the library function that evaluates it."""
+    numerical: str
+    """Name of a function in `lorabook.checks`."""
+    symbolic: str = ""
+    """Name of a function in `lorabook.symbolic` that returns a Proof."""
+    no_symbolic: str = ""
+    """Why there is no symbolic check, if there is none."""
+
+    def __post_init__(self):
+        if bool(self.symbolic) == bool(self.no_symbolic):
+            raise ValueError(f"claim {self.label} must have either a symbolic check or the reason why there is none")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the checks of a claim found."""
+
+    claim: Claim
+    proof: object | None
+    check: Check
+
+
+def load() -> list[Claim]:
+    """The entries of `claims.toml`, in the order of the book. Raises ValueError if a label stands twice."""
+    claims = [
+        Claim(**entry) for entry in tomllib.loads((files("lorabook") / "claims.toml").read_text("utf-8"))["claim"]
+    ]
+    labels = [claim.label for claim in claims]
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"claims.toml names twice: {sorted({label for label in labels if labels.count(label) > 1})}")
+    return claims
+
+
+def run(claim: Claim) -> Outcome:
+    """Carry out the checks of a claim. A false symbolic step raises ValueError; see `Outcome.check` for the number."""
+    resolve(claim.function)
+    proof = resolve(f"lorabook.symbolic.{claim.symbolic}")() if claim.symbolic else None
+    return Outcome(claim, proof, resolve(f"lorabook.checks.{claim.numerical}")())
+
+
+def ledger(outcomes: list[Outcome]) -> str:
+    """The outcomes as a Markdown table with links to the statements. Raises ValueError if a check failed."""
+    failed = [outcome for outcome in outcomes if not outcome.check.passed]
+    if failed:
+        lines = [f"{o.claim.label}: {o.check.words}: {o.check.value:.3g} > {o.check.limit:.3g}" for o in failed]
+        raise ValueError("checks failed: " + "; ".join(lines))
+    rows = ["| Statement | In the paper | Symbolic check | Numerical check | Figure | Limit | Function |"]
+    rows.append("|---|---|---|---|---|---|---|")
+    for outcome in outcomes:
+        claim, check = outcome.claim, outcome.check
+        symbolic = f"{len(outcome.proof.steps)} verified, {outcome.proof.title}" if outcome.proof else claim.no_symbolic
+        cells = [f"{{prf:ref}}`{claim.label}` {claim.statement}", claim.paper, symbolic, check.words]
+        cells += [f"{check.value:.1g}", f"{check.limit:.1g}", f"{{py:obj}}`~{claim.function}`"]
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def resolve(dotted: str) -> Callable:
+    """The object of a dotted name, `lorabook.task.Task.excess_risk`. Raises ValueError if there is none."""
+    parts = dotted.split(".")
+    for split in range(len(parts), 0, -1):
+        try:
+            target = importlib.import_module(".".join(parts[:split]))
+        except ModuleNotFoundError:
+            continue
+        try:
+            for name in parts[split:]:
+                target = getattr(target, name)
+        except AttributeError:
+            break
+        return target
+    raise ValueError(f"{dotted} does not exist")
