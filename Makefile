@@ -17,7 +17,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 BUILD = $(BIN)/jupyter-book build . -W --keep-going
 PYTEST = $(BIN)/python -m pytest
 
-.PHONY: help book test html notebooks lab clean browser lint test-library test-notebooks test-site check-site
+.PHONY: help book test html notebooks lab clean browser lint test-library test-notebooks test-site check-site screenshots links
 
 help:
 	@echo "make book            set up, execute every chapter afresh, build the site, say where it is"
@@ -31,6 +31,7 @@ help:
 	@echo "make test-notebooks  execute every chapter and compare its outputs with the committed ones"
 	@echo "make test-site       open every page in Chromium, without a network"
 	@echo "make screenshots     every page, light and dark, wide and phone, into screenshots/"
+	@echo "make links           look up every link that leaves the site"
 	@echo "make clean           remove everything that make made"
 	@echo
 	@echo "Python 3.11.5 to 3.13 is needed; name one with PYTHON=python3.12"
@@ -81,11 +82,15 @@ check-site: browser
 	$(PYTEST) tests/site
 
 screenshots: html browser
-	$(BIN)/python tools/screenshots.py
+	$(BIN)/python -m tools.screenshots
+
+# Needs a network, so it is no part of `make test`.
+links: $(INSTALLED)
+	$(BIN)/jupyter-book build . --builder linkcheck --keep-going
 
 # Every part runs, whatever became of those before it; the last lines are the whole verdict.
 PARTS := lint test-library test-notebooks book check-site
-test: browser
+test: $(INSTALLED)
 	@verdict=; failed=0; \
 	for part in $(PARTS); do \
 	    echo; echo "=== $$part"; \

@@ -1,11 +1,12 @@
 """Bad input meets a ValueError here: it names the argument, says what it was and what it must be."""
 
+import math
 import numbers
 
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky
 
-_EPS, _LARGEST = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).max)
+_EPS = np.finfo(np.float64).eps
 
 
 def matrix(name: str, value, rows: int | None = None, columns: int | None = None, meaning: str = "") -> np.ndarray:
@@ -47,7 +48,7 @@ def integer(name: str, value, minimum: int, maximum: int | None = None, meaning:
 def number(name: str, value, minimum: float = 0.0, strict: bool = False, meaning: str = "") -> float:
     """Return `value` as a finite float, at least `minimum` (above it if `strict`)."""
     allowed = f"a finite real number {'above' if strict else 'of at least'} {minimum:g}"
-    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_) or not abs(value) <= _LARGEST:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_) or not _is_finite(value):
         raise ValueError(f"{name} is {value!r}; it must be {allowed}{_because(meaning)}")
     if value < minimum or (strict and value == minimum):
         raise ValueError(f"{name} is {value}; it must be {allowed}{_because(meaning)}")
@@ -103,6 +104,13 @@ def _real_array(name: str, value) -> np.ndarray:
         bad = int(array.size - np.isfinite(array).sum())
         raise ValueError(f"{name} has {bad} entries that are NaN or infinite; all of its entries must be finite")
     return array
+
+
+def _is_finite(value) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer or a fraction beyond the largest float
+        return False
 
 
 def _because(meaning: str) -> str:

@@ -22,14 +22,19 @@ __all__ = [
     "FORMULAS",
     "Formula",
     "best_descent_rate",
+    "best_step_size",
     "descent_rate",
     "empirical_risk",
     "excess_risk",
     "excess_risk_norm",
     "full_finetune",
+    "full_finetune_error",
+    "inevitable_error",
+    "interpolation",
     "lora",
     "lora_projector",
     "operator_error",
+    "ordinary_least_squares",
     "risk_decomposition",
     "spectral_tail",
     "truncation_perturbation",
@@ -47,6 +52,19 @@ class PseudoInverse(MatrixExpr):
 
     def numeric(self, A):
         return np.linalg.pinv(A)
+
+
+class Inverse(MatrixExpr):
+    """`A^{-1}`, for an invertible matrix."""
+
+    arg = property(lambda self: self.args[0])
+    shape = property(lambda self: self.arg.shape)
+
+    def _latex(self, printer, **_):
+        return printer.factor(self.arg) + "^{-1}"
+
+    def numeric(self, A):
+        return np.linalg.inv(A)
 
 
 class Root(MatrixExpr):
@@ -325,6 +343,7 @@ excess_risk = Formula(
 excess_risk_norm = Formula(
     "excess_risk_norm", "eq-excess-risk", FrobeniusSquare(MatMul(_minus(_W, _Wstar), Root(_Sigma)))
 )
+inevitable_error = Formula("inevitable_error", "eq-inevitable-error", TailSum(MatMul(_Dstar, Root(_Sigma)), _r))
 full_finetune = Formula("full_finetune", "eq-full-finetuning", MatAdd(_W0, MatMul(_residual, PseudoInverse(_X))))
 descent_rate = Formula("descent_rate", "eq-descent-rate", WorstContraction(_X, _eta))
 best_descent_rate = Formula(
@@ -332,6 +351,27 @@ best_descent_rate = Formula(
     "eq-best-descent-rate",
     sympy.Mul(sympy.Add(_kappa, -1, evaluate=False), sympy.Pow(_kappa + 1, -1), evaluate=False),
 )
+_E, _Pi_perp = MatrixSymbol("E", d_y, n), MatrixSymbol(r"\Pi^\perp", d_x, d_x)
+_unseen = {_Pi_perp: _minus(sympy.Identity(d_x), MatMul(_X, PseudoInverse(_X)))}
+ordinary_least_squares = Formula(
+    "ordinary_least_squares",
+    "eq-ordinary-least-squares",
+    MatMul(_Y, Transpose(_X), Inverse(MatMul(_X, Transpose(_X)))),
+)
+interpolation = Formula(
+    "interpolation",
+    "eq-interpolation",
+    MatAdd(MatMul(_W0, _Pi_perp), MatMul(_Y, Inverse(MatMul(Transpose(_X), _X)), Transpose(_X))),
+    _unseen,
+)
+full_finetune_error = Formula(
+    "full_finetune_error",
+    "eq-fft-error",
+    _minus(MatMul(_E, PseudoInverse(_X)), MatMul(_Dstar, _Pi_perp)),
+    _unseen,
+)
+_s_1, _s_m = sympy.symbols("s_1 s_m", positive=True)
+best_step_size = Formula("best_step_size", "eq-best-step", 2 / (_s_1**2 + _s_m**2))
 lora = Formula(
     "lora",
     "eq-lora",

@@ -1,6 +1,5 @@
 """A grid of settings → a tidy table of excess risks; the paper's figures as presets (chapter *The LoRA solution*).
 
-
 Every seed makes one task and, for each sample size, one data set, from its own random numbers: the same seed at every
 sample size and noise level sees the same task and the same features (common random numbers), as in the paper.
 """

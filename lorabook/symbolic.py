@@ -7,17 +7,25 @@ and name the statement of the book that they serve.
 from dataclasses import dataclass
 
 import sympy
+from sympy.matrices.expressions import MatAdd, MatMul
+
+from lorabook import formulas
 
 __all__ = ["Proof", "Step", "holds"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """`left = right`, with a few words on why one looks at it."""
+    """`left = right`, with a few words on why one looks at it.
+
+    `given` holds pairs (product, what it equals) of symbols that do not commute; sympy may use them as often as it
+    likes.
+    """
 
     words: str
     left: sympy.Basic
     right: sympy.Basic
+    given: tuple[tuple[sympy.Basic, sympy.Basic], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class Proof:
 
     def __post_init__(self):
         for number, step in enumerate(self.steps, 1):
-            difference = _difference(step.left, step.right)
+            difference = _difference(_using(step.given, step.left), _using(step.given, step.right))
             if not _is_zero(difference):
                 raise ValueError(f"{self.title}, step {number} ({step.words}): the two sides differ by {difference}")
 
@@ -50,7 +58,9 @@ class Proof:
 
     def _repr_latex_(self) -> str:
         lines = [
-            rf"\text{{{step.words}:}}\quad & {sympy.latex(step.left)} = {sympy.latex(step.right)} \quad\checkmark"
+            rf"\text{{{step.words}:}}\quad & {sympy.latex(step.left)} = {sympy.latex(step.right)}"
+            + _since(step.given)
+            + r" \quad\checkmark"
             for step in self.steps
         ]
         return "$$\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}$$"
@@ -66,6 +76,19 @@ def _difference(left, right):
     if isinstance(difference, sympy.MatrixBase):
         return difference.applyfunc(sympy.simplify)
     return sympy.simplify(sympy.expand(difference))
+
+
+def _using(given, expr):
+    """`expr` with the given products replaced until none is left."""
+    previous = None
+    while given and expr != previous:
+        previous, expr = expr, sympy.expand(expr.subs(given))
+    return expr
+
+
+def _since(given) -> str:
+    relations = r",\ ".join(f"{sympy.latex(word)} = {sympy.latex(value)}" for word, value in given)
+    return rf"\quad \text{{since }} {relations}" if given else ""
 
 
 def _is_zero(difference) -> bool:
@@ -120,5 +143,292 @@ def truncation_perturbation_attained() -> Proof:
     )
 
 
+def pseudo_inverse() -> Proof:
+    """Lemma `lem-pseudo-inverse` for matrices of every size and rank, from the singular value decomposition."""
+    U, Ut, S, V, Vt = _symbols("U", r"U^\top", "S", "V", r"V^\top")
+    X, dagger, gram_inverse = U * S * Vt, V * S**-1 * Ut, U * S**-2 * Ut
+    orthonormal = ((Ut * U, 1), (Vt * V, 1))
+    full_rank = (*orthonormal, (U * Ut, 1))
+    return Proof(
+        "the pseudo-inverse and its projectors",
+        (
+            Step("the inputs' directions", X * dagger, U * Ut, orthonormal),
+            Step("the row space", dagger * X, V * Vt, orthonormal),
+            Step("undone and done again", X * dagger * X, X, orthonormal),
+            Step("done and undone again", dagger * X * dagger, dagger, orthonormal),
+            Step("full row rank", X * V * S * Ut * gram_inverse, sympy.Integer(1), full_rank),
+            Step("so that", V * S * Ut * gram_inverse, dagger, full_rank),
+        ),
+    )
+
+
+def full_finetuning() -> Proof:
+    """Proposition `prop-full-finetuning` for matrices of every size, from the formula that the page shows."""
+    W, OLS, fits = (
+        _words(f) for f in (formulas.full_finetune, formulas.ordinary_least_squares, formulas.interpolation)
+    )
+    W0, X, Xt, Y, dagger = _symbols("W_0", "X", r"X^\top", "Y", r"X^\dagger")
+    left_gram, right_gram = _symbols(r"(X X^\top)^{-1}", r"(X^\top X)^{-1}")
+    R, Rt, H, Ht, dagger_t = _symbols("R", r"R^\top", "H", r"H^\top", r"{X^\dagger}^\top")
+    others = ((dagger * Ht, 0), (H * dagger_t, 0))
+    return Proof(
+        "the closed form of full fine-tuning",
+        (
+            Step("old where unseen, new where seen", W, W0 * (1 - X * dagger) + Y * dagger),
+            Step("a best fit", W * X, Y * dagger * X, ((X * dagger * X, X),)),
+            Step("the closest", (R * dagger + H) * (dagger_t * Rt + Ht), R * dagger * dagger_t * Rt + H * Ht, others),
+            Step("full row rank", W, OLS, ((Xt * left_gram, dagger), (X * dagger, 1))),
+            Step("full column rank", W, fits, ((right_gram * Xt, dagger),)),
+            Step("which interpolates", W * X, Y, ((dagger * X, 1),)),
+        ),
+    )
+
+
+def full_finetuning_error() -> Proof:
+    """Corollary `cor-fft-error` for matrices of every size."""
+    W0, shift, X, E, Y, dagger = _symbols("W_0", r"\Delta_*", "X", "E", "Y", r"X^\dagger")
+    projector = ((X * dagger * X, X), (dagger * X * dagger, dagger))
+    data = (W0 + shift) * X + E
+    error = _words(formulas.full_finetune).subs(Y, data) - (W0 + shift)
+    return Proof(
+        "the error of full fine-tuning",
+        (
+            Step("insert the data", error, _words(formulas.full_finetune_error)),
+            Step("enough data: noise alone", error, E * dagger, ((X * dagger, 1),)),
+            Step("unseen: the whole shift", error * (1 - X * dagger), -shift * (1 - X * dagger), projector),
+        ),
+    )
+
+
+def gradient_descent() -> Proof:
+    """Lemma `lem-gradient-descent` for matrices of every size: one step."""
+    W, limit, X, Xt, Y, dagger, u = _symbols("W_t", r"W_{\mathrm{FFT}}", "X", r"X^\top", "Y", r"X^\dagger", "u_i")
+    eta, s = sympy.symbols("eta s_i", positive=True)
+    step = W - eta * (W * X - Y) * Xt
+    return Proof(
+        "one step of gradient descent",
+        (
+            Step(
+                "the distance to the limit", step - limit, (W - limit) * (1 - eta * X * Xt), ((Y * Xt, limit * X * Xt),)
+            ),
+            Step("along a singular direction", (1 - eta * X * Xt) * u, (1 - eta * s**2) * u, ((X * Xt * u, s**2 * u),)),
+            Step("unseen: nothing moves", step * (1 - X * dagger), W * (1 - X * dagger), ((Xt * X * dagger, Xt),)),
+        ),
+    )
+
+
+def best_step() -> Proof:
+    """Corollary `cor-best-step`: at the best step size both ends contract alike, and no step size does better."""
+    s_1, s_m, eta = sympy.symbols("s_1 s_m eta", positive=True)
+    kappa = sympy.Symbol(r"\kappa", positive=True)
+    best, rate = formulas.best_step_size.expression, formulas.best_descent_rate.expression.subs(kappa, s_1**2 / s_m**2)
+    slow, fast = 1 - eta * s_m**2, eta * s_1**2 - 1
+    return Proof(
+        "the best step size",
+        (
+            Step("slowest direction", slow.subs(eta, best), rate),
+            Step("fastest direction", fast.subs(eta, best), rate),
+            Step("an average that no step size changes", (s_1**2 * slow + s_m**2 * fast) / (s_1**2 + s_m**2), rate),
+        ),
+    )
+
+
+def _symbols(*names):
+    return [sympy.Symbol(name, commutative=False) for name in names]
+
+
+def _words(formula: formulas.Formula):
+    """A formula for matrices of any size as a polynomial in symbols that do not commute."""
+
+    def words(expr):
+        if expr in formula.definitions:
+            return words(formula.definitions[expr])
+        if isinstance(expr, MatAdd):
+            return sympy.Add(*map(words, expr.args))
+        if isinstance(expr, MatMul):
+            return sympy.Mul(*map(words, expr.args))
+        if isinstance(expr, sympy.Identity):
+            return sympy.Integer(1)
+        if isinstance(expr, sympy.Number):
+            return expr
+        return _symbols(formulas.Formula("", "", expr).latex())[0]
+
+    return words(formula.expression)
+
+
 def _rotation(angle) -> sympy.Matrix:
     return sympy.Matrix([[sympy.cos(angle), -sympy.sin(angle)], [sympy.sin(angle), sympy.cos(angle)]])
+
+
+def lora_is_projected() -> Proof:
+    """Proposition `prop-projector` for matrices of every size, with symbols that do not commute.
+
+    D is the full fine-tuning update, S the root of the covariance, + marks pseudo-inverses, P the projector.
+    """
+    P, R, X, X_plus, S, S_plus = sympy.symbols("P R X X^+ S S^+", commutative=False)
+    update = R * X_plus
+    rules = {S * S_plus: X * X_plus, X_plus * X * X_plus: X_plus}
+    return Proof(
+        "LoRA as projected full fine-tuning, all sizes",
+        (
+            Step("truncating is projecting, so formula (7) reads", _reduce(P * update * S * S_plus, rules), P * update),
+            Step("the update ignores unseen directions", _reduce(update * (1 - X * X_plus), rules), sympy.Integer(0)),
+        ),
+    )
+
+
+def tie_example() -> Proof:
+    """Example `exa-tie`: equal losses, different norms, one least."""
+    theta = sympy.Symbol("theta", real=True)
+    X, R = sympy.sqrt(2) * sympy.diag(1, 2), sympy.sqrt(2) * sympy.eye(2)
+    u = _rotation(theta)[:, 0]
+    update = u * u.T * R * X.inv()
+    residual = R - update * X
+    norm = (update * update.T).trace()
+    return Proof(
+        "the tie with a unique answer",
+        (
+            Step("the matrix to truncate is the identity", R * X.inv() * sympy.diag(1, 2), sympy.eye(2)),
+            Step("every direction has the same loss", (residual * residual.T).trace(), sympy.Integer(2)),
+            Step("squared norm", norm, sympy.Rational(1, 4) + sympy.Rational(3, 4) * sympy.cos(theta) ** 2),
+            Step("least, at a right angle", norm.subs(theta, sympy.pi / 2), sympy.Rational(1, 4)),
+        ),
+    )
+
+
+def risk_decomposition() -> Proof:
+    """Proposition `prop-risk-decomposition` and its corollary, for matrices of every size.
+
+    F and D stand for the full fine-tuning update and the true shift; P is an orthogonal projector, Z the error of full
+    fine-tuning or any other matrix of its shape, a prime marks transposes.
+    """
+    P, F, D, Z, Z_t = sympy.symbols("P F D Z Z'", commutative=False)
+    rules = {P**2: P}
+    error = P * F - D
+    return Proof(
+        "the exact decomposition of the risk, all sizes",
+        (
+            Step("the error has two parts", sympy.expand(P * (F - D) - (1 - P) * D), error),
+            Step("their columns are orthogonal", _reduce(Z_t * P * (1 - P) * D, rules), sympy.Integer(0)),
+            Step("the error of full fine-tuning splits alike", sympy.expand(P * Z + (1 - P) * Z), Z),
+        ),
+    )
+
+
+def unseen_directions() -> Proof:
+    """Lemma `lem-unseen` for matrices of every size: one step of descent on A, multiplied by I - Pi."""
+    eta, decay = sympy.symbols("eta lambda", positive=True)
+    A, B, B_t, R, X, X_t, X_plus = sympy.symbols("A B B' R X X' X^+", commutative=False)
+    gradient = B_t * (B * A * X - R) * X_t + decay * A
+    unseen = 1 - X * X_plus
+    return Proof(
+        "what the factors never see, all sizes",
+        (
+            Step("the gradient of the loss has no unseen part", _reduce(X_t * unseen, {X_t * X * X_plus: X_t}), 0),
+            Step(
+                "so a step shrinks that part by weight decay alone",
+                _reduce((A - eta * gradient) * unseen, {X_t * X * X_plus: X_t}),
+                sympy.expand((1 - eta * decay) * A * unseen),
+            ),
+        ),
+    )
+
+
+def _reduce(expression, rules: dict):
+    """Expand and apply the rewriting rules of non-commuting symbols until nothing changes."""
+    expression = sympy.expand(expression)
+    while (simpler := sympy.expand(expression.subs(rules))) != expression:
+        expression = simpler
+    return expression
+
+
+# The setting
+
+
+class Mean(sympy.Expr):
+    """Expectation of a polynomial in random letters: `Mean(polynomial, (letters, moments), …)`, evaluated by `doit`.
+
+    Each pair is a group of letters, independent of the other groups, with a dict from their exponents to the moment.
+    """
+
+    def doit(self, **_):
+        polynomial, *groups = self.args
+        letters = [letter for group, _ in groups for letter in group]
+        total = sympy.Integer(0)
+        for exponents, factor in sympy.Poly(polynomial, *letters).terms():
+            powers = iter(exponents)
+            for group, moments in groups:
+                factor *= moments[sympy.Tuple(*(next(powers) for _ in group))]
+            total += factor
+        return total
+
+    def _latex(self, printer, **_):
+        return rf"\mathbb{{E}}\Bigl[{printer._print(self.args[0])}\Bigr]"
+
+
+def excess_risk_2x2() -> Proof:
+    """Lemma `lem-excess-risk` for two inputs and two outputs; the moments of x and of the noise are symbols."""
+    D = sympy.ImmutableMatrix(2, 2, sympy.symbols("a b c d"))
+    x, noise = sympy.symbols("x_1 x_2"), sympy.symbols("epsilon_1 epsilon_2")
+    m, mu = sympy.symbols("m_1 m_2"), sympy.symbols("mu_1 mu_2")
+    S, N = (sympy.ImmutableMatrix([[f"{s}_11", f"{s}_12"], [f"{s}_12", f"{s}_22"]]) for s in "SN")
+    features, errors = _second_order(x, m, S), _second_order(noise, mu, N)
+    predicted, e = D * sympy.Matrix(x), sympy.Matrix(noise)
+    loss = sum(entry**2 for entry in predicted + e)
+    signal, floor = sympy.Trace(sympy.MatMul(D, S, D.T)), N.trace()
+    cross = Mean(e.dot(predicted), features, errors)
+    return Proof(
+        "the excess risk for two inputs and two outputs",
+        (
+            Step("first part", Mean(sum(entry**2 for entry in predicted), features), signal),
+            Step("third part", Mean(sum(entry**2 for entry in e), errors), floor),
+            Step(
+                "cross term",
+                cross,
+                mu[0] * predicted[0].subs(zip(x, m, strict=True)) + mu[1] * predicted[1].subs(zip(x, m, strict=True)),
+            ),
+            Step("risk, mean zero", Mean(loss, features, _second_order(noise, (0, 0), N)), floor + signal),
+        ),
+    )
+
+
+def gaussian_shift() -> Proof:
+    """Lemma `lem-gaussian-shift`: mean square of an entry of the Gaussian shift, for ranks 1, 2 and 3."""
+    steps = []
+    for rank in (1, 2, 3):
+        u, v = sympy.symbols(f"u_1:{rank + 1}"), sympy.symbols(f"v_1:{rank + 1}")
+        entry = sum(a * b for a, b in zip(u, v, strict=True)) / sympy.sqrt(rank)
+        square = entry**2
+        steps.append(Step(f"rank {rank}", Mean(square, *map(_standard_gaussian, u + v)), sympy.Integer(1)))
+    return Proof("the energy of an entry of the Gaussian shift", tuple(steps))
+
+
+def inevitable_error_2x2() -> Proof:
+    """Proposition `prop-inevitable-error` in the plane: the excess risk of every update of rank one, diagonal task."""
+    s1, s2, p, q = sympy.symbols("s_1 s_2 p q", positive=True)
+    theta = sympy.Symbol("theta", real=True)
+    c1, c2 = sympy.symbols("c_1 c_2", real=True)
+    u = sympy.Matrix([sympy.cos(theta), sympy.sin(theta)])
+    error = (u * sympy.Matrix([[c1, c2]]) - sympy.diag(s1, s2)) * sympy.diag(p, q)
+    first, second = (error[:, j].dot(error[:, j]) for j in (0, 1))
+    rest1, rest2 = p**2 * s1**2 * sympy.sin(theta) ** 2, q**2 * s2**2 * sympy.cos(theta) ** 2
+    return Proof(
+        "the inevitable error in the plane",
+        (
+            Step("first column", first, p**2 * (c1 - s1 * sympy.cos(theta)) ** 2 + rest1),
+            Step("second column", second, q**2 * (c2 - s2 * sympy.sin(theta)) ** 2 + rest2),
+            Step("what remains", rest1 + rest2, q**2 * s2**2 + (p**2 * s1**2 - q**2 * s2**2) * sympy.sin(theta) ** 2),
+        ),
+    )
+
+
+def _second_order(letters, means, second_moments) -> sympy.Tuple:
+    """Two letters with the given means and second moments, as a group of `Mean`."""
+    moments = {(0, 0): 1, (1, 0): means[0], (0, 1): means[1]}
+    moments |= {(2, 0): second_moments[0, 0], (1, 1): second_moments[0, 1], (0, 2): second_moments[1, 1]}
+    return sympy.Tuple(sympy.Tuple(*letters), sympy.Dict({sympy.Tuple(*k): v for k, v in moments.items()}))
+
+
+def _standard_gaussian(letter) -> sympy.Tuple:
+    moments = sympy.Dict({sympy.Tuple(power): moment for power, moment in enumerate((1, 0, 1))})
+    return sympy.Tuple(sympy.Tuple(letter), moments)

@@ -1,8 +1,13 @@
 """Every annotated shape of the library is checked on every call while the tests and the doctests run."""
 
+import os
+
 import pytest
 from hypothesis import settings
 from jaxtyping import config, install_import_hook
+
+# Threads slow small matrices down. (numpy may be loaded already; for its own BLAS, set this outside.)
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Must run before anything imports lorabook: the hook instruments the modules as they are imported.
 install_import_hook("lorabook", "beartype.beartype")

@@ -81,9 +81,7 @@ def test_an_optimiser_never_beats_lora_and_comes_close(d_x, d_y, n, kind):
     rounding = 100 * oracle.EPS * np.sum(R**2)
     for rank in range(1, np.linalg.matrix_rank(X) + 1):
         best = oracle.loss(R, X, lora(X, Y, W0, rank) - W0)
-        found = [
-            oracle.loss(R, X, oracle.alternating_least_squares(R, X, rank, seed, limit=3000)) for seed in range(8)
-        ]
+        found = [oracle.loss(R, X, oracle.alternating_least_squares(R, X, rank, seed, limit=3000)) for seed in range(8)]
         assert min(found) >= best - rounding
         assert min(found) <= best + 1e-9 * np.sum(R**2)
 

@@ -68,8 +68,7 @@ def rotation(rng, d):
 
 def projector_on_top_directions(case):
     """P of rank r: the top left singular vectors of the fitted residual R X^+ X."""
-    U, s, _ = np.linalg.svd(case.R @ np.linalg.pinv(case.X) @ case.X)
-    assume(0 <= case.rank <= len(s))
+    U = np.linalg.svd(case.R @ np.linalg.pinv(case.X) @ case.X)[0]
     return U[:, : case.rank] @ U[:, : case.rank].T
 
 
@@ -112,8 +111,7 @@ def test_training_loss_falls_with_the_rank_by_the_singular_values_squared(case):
     losses = [np.sum((case.Y - path.weights(r) @ case.X) ** 2) for r in range(path.max_rank + 1)]
     formula = [never_fitted + linalg.spectral_tail(path.singular_values, r) for r in range(path.max_rank + 1)]
     scale = np.linalg.norm(case.Y) + np.linalg.norm(case.W0) * np.linalg.norm(case.X)
-    kappa = np.linalg.cond(case.X) if len(case.X) == np.linalg.matrix_rank(case.X) == case.X.shape[1] else 1e3
-    rounding = 100 * oracle.EPS * max(kappa, 1e3) * scale**2
+    rounding = 4 * scale * np.linalg.norm(case.X, 2) * case.error(path.max_rank)
     np.testing.assert_allclose(losses, formula, rtol=0, atol=rounding)
     assert np.all(np.diff(losses) <= rounding)
     assert np.all(np.diff(path.singular_values) <= 0)
@@ -191,11 +189,12 @@ def test_criterion_d2(case):
     task, P, S = case.task, projector_on_top_directions(case), square_root(case.task)
     W_full = full_finetune(case.X, case.Y, case.W0)
     dropped, error = (A - P @ A for A in (task.shift @ S, (W_full - task.W_star) @ S))
-    advantage = task.excess_risk(W_full) - task.excess_risk(lora(case.X, case.Y, case.W0, case.rank))
+    risk_full, risk = task.excess_risk(W_full), task.excess_risk(lora(case.X, case.Y, case.W0, case.rank))
     criterion = np.sum(error**2) - np.sum(dropped**2)
-    assume(abs(criterion) > 1e-8 * task.excess_risk(W_full))
-    assert advantage == pytest.approx(criterion, rel=1e-5)
-    assert (advantage > 0) == (np.linalg.norm(dropped) < np.linalg.norm(error))
+    rounding = 4 * np.linalg.norm(S, 2) * case.error(case.rank) * (np.sqrt(risk_full) + np.sqrt(risk))
+    assert abs(risk_full - risk - criterion) <= rounding
+    if abs(criterion) > rounding:
+        assert (risk < risk_full) == (np.linalg.norm(dropped) < np.linalg.norm(error))
 
 
 @given(cases())
@@ -204,16 +203,16 @@ def test_risks_of_the_rank_path_are_the_risks_of_its_weights(case):
     risks = path.excess_risks(case.task)
     assert risks.shape == (path.max_rank + 1,)
     weights = [path.weights(r) for r in range(path.max_rank + 1)]
-    np.testing.assert_allclose(risks, [case.task.excess_risk(W) for W in weights], rtol=1e-11)
+    sizes = sum(np.linalg.norm(W) for W in (path.weights(path.max_rank), case.W0, case.task.W_star))
+    rounding = 50 * oracle.EPS * sizes * np.sqrt(np.linalg.norm(case.task.feature_cov, 2))
+    np.testing.assert_allclose(np.sqrt(risks), [np.sqrt(case.task.excess_risk(W)) for W in weights], atol=rounding)
 
 
 @given(cases())
 def test_no_update_of_rank_r_has_less_risk_than_the_spectral_tail(case):
     """(189)-(191): `E(W_0 + D) >= sum_{i>r} s_i^2(Delta_* S) >= lambda_min sum_{i>r} s_i^2(Delta_*)`."""
     S, task = square_root(case.task), case.task
-    tails = [
-        linalg.spectral_tail(np.linalg.svd(A, compute_uv=False), case.rank) for A in (task.shift @ S, task.shift)
-    ]
+    tails = [linalg.spectral_tail(np.linalg.svd(A, compute_uv=False), case.rank) for A in (task.shift @ S, task.shift)]
     risk = task.excess_risk(lora(case.X, case.Y, case.W0, case.rank))
     assert risk >= tails[0] * (1 - 1e-12)
     assert tails[0] >= np.linalg.eigvalsh(task.feature_cov)[0] * tails[1] * (1 - 1e-12)
@@ -333,7 +332,7 @@ def test_root_of_a_positive_semi_definite_matrix(matrix):
     S = A @ A.T
     root = linalg.psd_sqrt(S)
     np.testing.assert_allclose(root @ root, S, atol=20 * len(S) * oracle.EPS * np.linalg.norm(S, 2))
-    np.testing.assert_array_equal(root, root.T)
+    np.testing.assert_allclose(root, root.T, atol=20 * len(S) * oracle.EPS * np.linalg.norm(root, 2))
     assert np.linalg.eigvalsh(root)[0] >= -20 * len(S) * oracle.EPS * np.linalg.norm(root, 2)
 
 

@@ -46,8 +46,8 @@ def install() -> str:
         if path := find():
             return path
     sys.exit(
-        "No Chromium could be found or installed. Install Chromium or Google Chrome by hand, or set CHROMIUM to the path"
-        " of one, and try again."
+        "No Chromium could be found or installed. Install Chromium or Google Chrome by hand, or set CHROMIUM to the"
+        " path of one, and try again."
     )
 
 

@@ -5,8 +5,8 @@
     python tools/notebooks.py --clean [FILES]  clean without executing; exit 1 if a file changed
     python tools/notebooks.py --check [FILES]  change nothing; exit 1 if a file is not clean
 
-A clean notebook keeps what strict nbval compares: text, LaTeX and Markdown outputs, and execution counts. Pictures, HTML
-and widgets are left out (the text that stands for them stays), as are timestamps and the marks of one machine.
+A clean notebook keeps what strict nbval compares: text, LaTeX and Markdown outputs, and execution counts. Pictures,
+HTML and widgets are left out (the text that stands for them stays), as are timestamps and the marks of one machine.
 """
 
 import argparse

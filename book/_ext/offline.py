@@ -51,7 +51,9 @@ def copy_scripts(app: Sphinx) -> None:
             shutil.copyfile(file, target)
     static.mkdir(parents=True, exist_ok=True)
     version = altair.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
-    Path(static, CHARTS).write_text(vl_convert.javascript_bundle(vl_version=version), "utf-8")
+    bundle = vl_convert.javascript_bundle(vl_version=version)
+    # In a function of its own: its names must not meet those of the theme's scripts.
+    Path(static, CHARTS).write_text(f"(() => {{\n{bundle}\n}})();\n", "utf-8")
 
 
 def mathjax_folder() -> Path:

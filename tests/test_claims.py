@@ -1,0 +1,59 @@
+"""The ledger: every numbered statement of the book has an entry, every entry its statement, every check passes."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from lorabook import checks, claims, symbolic
+
+BOOK = Path(__file__).parent.parent / "book"
+CLAIMS = claims.load()
+
+
+def _statements() -> list[str]:
+    pattern = re.compile(r"^:::+\{prf:(?:theorem|lemma|proposition|corollary)\}.*\n:label: (\S+)", re.MULTILINE)
+    pages = [path.read_text("utf-8") for path in BOOK.glob("*.md")]
+    for path in BOOK.glob("*.ipynb"):
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+        pages += ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    return [label for page in pages for label in pattern.findall(page)]
+
+
+def test_the_book_states_what_the_ledger_lists():
+    assert sorted(_statements()) == sorted(claim.label for claim in CLAIMS)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.label)
+def test_claim(claim):
+    outcome = claims.run(claim)
+    assert outcome.check.passed, outcome.check
+    assert bool(outcome.proof) == bool(claim.symbolic)
+
+
+def test_no_check_and_no_proof_is_forgotten():
+    assert {claim.numerical for claim in CLAIMS} == set(checks.__all__)
+    proofs = {name for name, value in vars(symbolic).items() if _makes_a_proof(value)}
+    assert proofs == {claim.symbolic for claim in CLAIMS if claim.symbolic}
+
+
+def _makes_a_proof(value) -> bool:
+    return callable(value) and getattr(value, "__annotations__", {}).get("return") is symbolic.Proof
+
+
+def test_a_failed_check_stops_the_ledger():
+    failed = claims.Outcome(CLAIMS[0], None, claims.Check("a figure above its limit", 2.0, 1.0))
+    with pytest.raises(ValueError, match=r"checks failed: .*a figure above its limit: 2 > 1"):
+        claims.ledger([failed])
+    assert not claims.Check("not a number", float("nan"), 1.0).passed
+
+
+def test_an_entry_must_say_why_it_has_no_symbolic_check():
+    with pytest.raises(ValueError, match="must have either a symbolic check or the reason"):
+        claims.Claim("lem-x", "x", "Lemma 0", "lorabook.linalg.svd", "weyl")
+
+
+def test_a_name_that_does_not_exist_is_an_error():
+    with pytest.raises(ValueError, match=r"lorabook\.linalg\.svdd does not exist"):
+        claims.resolve("lorabook.linalg.svdd")

@@ -1,0 +1,95 @@
+"""What is displayed is what is evaluated: the page, the formula object and the library say the same.
+
+Three sides: the labelled equation of the book shows the object's LaTeX; the object, evaluated from the textbook
+definition, gives the library's number. A coefficient that changes on any side breaks one of the two.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lorabook
+from lorabook import formulas, linalg
+from lorabook.formulas import FORMULAS
+
+BOOK = Path(__file__).parent.parent / "book"
+
+
+def _equations() -> dict[str, str]:
+    equations = {}
+    for path in BOOK.glob("*.ipynb"):
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+        text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        equations |= {label: body for body, label in re.findall(r"^\$\$\n(.*?)\n\$\$ \((eq-[\w-]+)\)", text, re.M | re.S)}
+    return equations
+
+
+def _letters(latex: str) -> str:
+    """LaTeX without spacing, sized delimiters and the braces of single letters."""
+    latex = re.sub(r"\\(?:left|right|bigl|bigr|displaystyle|,|;|!|quad)(?![a-zA-Z])", "", latex)
+    latex = re.sub(r"\s+", "", latex)
+    return re.sub(r"\{(\w)\}", r"\1", latex)
+
+
+@pytest.mark.parametrize("formula", FORMULAS.values(), ids=FORMULAS.keys())
+def test_the_page_shows_the_object(formula):
+    shown = _letters(_equations()[formula.equation])
+    wanted = _letters(formula.latex())
+    start = shown.find(wanted)
+    assert start >= 0, f"({formula.equation}) shows {shown}; the object prints {wanted}"
+    before, after = shown[:start], shown[start + len(wanted) :]
+    assert before == "" or before[-1] in "=\\le", f"something stands before the formula: {before}"
+    assert re.match(r"^(?:$|[.,=]|\\q|\\text|&)", after), f"something stands after the formula: {after}"
+
+
+def _data(seed: int):
+    task = lorabook.Task.gaussian(d_x=6, d_y=5, shift_rank=3, noise_std=0.7, seed=seed)
+    factor = np.random.default_rng(seed).standard_normal((6, 6)) + 3 * np.eye(6)
+    task = lorabook.Task(task.W0, task.shift, 0.5, factor @ factor.T)
+    return task, *task.sample([4, 9, 30][seed % 3], seed)
+
+
+def _evaluations(seed: int) -> dict:
+    """For each formula: its value by the textbook and the library's."""
+    task, X, Y = _data(seed)
+    W0, r = task.W0, 1 + seed % 3
+    rng = np.random.default_rng([seed, 1])
+    A, N = rng.standard_normal((2, 5, 6))
+    W = task.W0 + rng.standard_normal((5, 6))
+    s = np.linalg.svd(X, compute_uv=False)
+    step = 1.3 / s[0] ** 2
+    path = lorabook.rank_path(X, Y, W0)
+    kept = path.directions[:, :r]
+    sizes = np.linalg.svd(A, compute_uv=False)
+    weights = {"W": W, "W_*": task.W_star, r"\Sigma_x": task.feature_cov}
+    decomposition = {"P": kept @ kept.T, "W_*": task.W_star, r"W_{\mathrm{FFT}}": path.weights(path.max_rank)}
+    decomposition |= {r"\Delta_*": task.shift, r"\Sigma_x": task.feature_cov}
+    return {
+        "spectral_tail": ({"A": A, "r": r}, linalg.spectral_tail(sizes, r)),
+        "operator_error": ({"A": A, "r": r}, np.linalg.norm(A - linalg.truncate(A, r), 2)),
+        "truncation_perturbation": ({"A": A, "N": N, "r": r}, sizes[r] + 2 * np.linalg.norm(N, 2)),
+        "empirical_risk": ({"W": W, "X": X, "Y": Y}, np.mean(np.sum((Y - W @ X) ** 2, axis=0))),
+        "excess_risk": (weights, task.excess_risk(W)),
+        "excess_risk_norm": (weights, task.excess_risk(W)),
+        "full_finetune": ({"X": X, "Y": Y, "W_0": W0}, lorabook.full_finetune(X, Y, W0)),
+        "descent_rate": ({"X": X, r"\eta": step}, lorabook.descent_rate(X, step)),
+        "best_descent_rate": ({r"\kappa": s[0] ** 2 / s[-1] ** 2}, lorabook.descent_rate(X)),
+        "lora": ({"X": X, "Y": Y, "W_0": W0, "r": r}, lorabook.lora(X, Y, W0, r)),
+        "lora_projector": ({"X": X, "Y": Y, "W_0": W0, "r": r}, lorabook.lora(X, Y, W0, r) - W0),
+        "risk_decomposition": (decomposition, path.excess_risks(task)[r]),
+    }
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", FORMULAS)
+def test_the_object_gives_the_library_s_number(name, seed):
+    values, library = _evaluations(seed)[name]
+    np.testing.assert_allclose(FORMULAS[name](**values), library, rtol=1e-8, atol=1e-10)
+
+
+def test_a_formula_names_the_values_it_needs():
+    with pytest.raises(ValueError, match=r"spectral_tail was given \['A'\]; it needs values for \['A', 'r'\]"):
+        formulas.spectral_tail(A=np.eye(2))

@@ -1,0 +1,56 @@
+"""Importing lorabook is quick and light, and numpy and scipy are all that it needs."""
+
+import json
+import subprocess
+import sys
+
+TIMED = """
+import json, sys, time
+start = time.perf_counter()
+import lorabook
+print(json.dumps([time.perf_counter() - start, sorted(sys.modules)]))
+"""
+
+BARE = """
+import sys
+
+ALLOWED = sys.stdlib_module_names | {"numpy", "scipy", "lorabook"}
+
+
+class OnlyNumpyAndScipy:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in ALLOWED and not name.startswith("_sysconfigdata"):  # the standard library's
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+for name in [name for name in sys.modules if name.partition(".")[0] in ("jaxtyping", "beartype")]:
+    del sys.modules[name]
+sys.meta_path.insert(0, OnlyNumpyAndScipy())
+
+import numpy as np
+from lorabook import Task, factored_gradient_descent, full_finetune, gradient_descent, lora, rank_path
+
+task = Task.gaussian(d_x=5, d_y=4, shift_rank=2, noise_std=0.1, seed=0)
+X, Y = task.sample(20, seed=1)
+assert task.excess_risk(lora(X, Y, task.W0, 2)) < task.excess_risk(full_finetune(X, Y, task.W0))
+rank_path(X, Y, task.W0).excess_risks(task)
+gradient_descent(X, Y, task.W0, steps=1)
+factored_gradient_descent(X, Y, task.W0, rank=1, steps=1)
+assert "jaxtyping" not in sys.modules
+print("done")
+"""
+
+
+def fresh_interpreter(program):
+    return subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+
+
+def test_import_is_quick_and_light():
+    """The shortest of five, so that a busy machine does not count as a slow import."""
+    runs = [json.loads(fresh_interpreter(TIMED)) for _ in range(5)]
+    assert min(seconds for seconds, _ in runs) < 0.5
+    assert not {"torch", "IPython", "pandas", "matplotlib", "sympy", "mpmath", "beartype", "jax"} & set(runs[0][1])
+
+
+def test_the_library_runs_on_numpy_and_scipy_alone():
+    assert fresh_interpreter(BARE) == "done\n"
