@@ -229,7 +229,7 @@ def factored_gradient_descent(
     init_scale: Real = 1e-3,
     A: Float[np.ndarray, "rank d_x"] | None = None,
     seed: Seed = 0,
-    callback: Callable[[int, np.ndarray], object] | None = None,
+    callback: Callable[[int, np.ndarray, np.ndarray], object] | None = None,
 ) -> Float[np.ndarray, "d_y d_x"]:
     """LoRA as it is trained: gradient descent on the factors of `W0 + B A`, B = 0 and A small at the start.
 
@@ -247,7 +247,7 @@ def factored_gradient_descent(
         init_scale: standard deviation of A's entries at the start, unless A is given.
         A: a start of one's own, (rank, d_x).
         seed: for the random start.
-        callback: called as `callback(t, W_t)` for t = 0, 1, …, steps.
+        callback: called as `callback(t, B_t, A_t)` for t = 0, 1, …, steps; the weights are `W0 + B_t A_t`.
 
     Raises ValueError for data as in `lora`, for a negative step size, decay or scale, and if the iteration diverges.
     Source: Section 2 of the paper; chapter *The LoRA solution*.
@@ -277,7 +277,7 @@ def factored_gradient_descent(
     gram, target = X @ X.T, (Y - W0 @ X) @ X.T
     for t in range(steps + 1):
         if callback is not None:
-            callback(t, W0 + B @ A)
+            callback(t, B, A)
         if t < steps:
             gradient = (B @ A) @ gram - target
             B, A = (

@@ -13,6 +13,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from lorabook._arrays import Real
 from lorabook.figures import INK, method_style
 
 __all__ = ["Slider", "SliderChart", "risk_slider_chart"]
@@ -49,7 +50,7 @@ class Slider:
     label: str
     """Shown beside the slider, with the unit."""
 
-    def binding(self, table: pd.DataFrame, start: float) -> alt.Parameter:
+    def binding(self, table: pd.DataFrame, start: Real) -> alt.Parameter:
         """The Vega-Lite parameter of this slider. Raises ValueError if the values are not evenly spaced."""
         values = np.sort(table[self.column].unique())
         steps = np.diff(values)
@@ -102,10 +103,10 @@ def risk_slider_chart(
     named = table.assign(
         method=[method_style(m, r)["label"] for m, r in zip(table["method"], table["rank"], strict=True)]
     )
-    summary = named.groupby([slider.column, x, "method"])["excess_risk"].agg(["mean", "std"]).reset_index()
-    summary["low"] = np.maximum(summary["mean"] - summary["std"].fillna(0), summary["mean"] / 10)
-    summary["high"] = summary["mean"] + summary["std"].fillna(0)
-    summary = summary.drop(columns="std")
+    risks = named.groupby([slider.column, x, "method"])["excess_risk"]
+    mean, spread = risks.mean(), risks.std(ddof=0)
+    low = np.maximum(mean - spread, mean / 10)  # a band that reaches zero has no place on a logarithmic axis
+    summary = pd.DataFrame({"mean": mean, "low": low, "high": mean + spread}).reset_index()
     for column in ("mean", "low", "high", x):
         summary[column] = [float(f"{value:.4g}") for value in summary[column]]
     parameter = slider.binding(summary, start)

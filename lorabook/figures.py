@@ -15,7 +15,7 @@ INK = "#7a7a7a"
 
 COLORS = {
     "blue": "#2c87c7",
-    "orange": "#d98a00",
+    "orange": "#c47a00",
     "green": "#00966c",
     "red": "#d55e00",
     "purple": "#b8679a",

@@ -14,6 +14,10 @@ from lorabook import formulas
 __all__ = ["Proof", "Step", "holds"]
 
 
+Side = sympy.Basic | sympy.MatrixBase | int
+"""A side of an identity."""
+
+
 @dataclass(frozen=True)
 class Step:
     """`left = right`, with a few words on why one looks at it.
@@ -23,9 +27,9 @@ class Step:
     """
 
     words: str
-    left: sympy.Basic
-    right: sympy.Basic
-    given: tuple[tuple[sympy.Basic, sympy.Basic], ...] = ()
+    left: Side
+    right: Side
+    given: tuple[tuple[Side, Side], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,9 @@ class Proof:
 
     def _repr_latex_(self) -> str:
         lines = [
-            rf"\text{{{step.words}:}}\quad & {sympy.latex(step.left)} = {sympy.latex(step.right)}"
-            + _since(step.given)
+            rf"\text{{{step.words}:}}\quad & {_latex(step.left)} = {_latex(step.right)}"
             + r" \quad\checkmark"
+            + _since(step.given)
             for step in self.steps
         ]
         return "$$\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}$$"
@@ -87,8 +91,12 @@ def _using(given, expr):
 
 
 def _since(given) -> str:
-    relations = r",\ ".join(f"{sympy.latex(word)} = {sympy.latex(value)}" for word, value in given)
-    return rf"\quad \text{{since }} {relations}" if given else ""
+    relations = r",\ ".join(f"{_latex(word)} = {_latex(value)}" for word, value in given)
+    return rf" \\ & \quad\text{{since }} {relations}" if given else ""
+
+
+def _latex(side) -> str:
+    return sympy.latex(side, order="none")
 
 
 def _is_zero(difference) -> bool:
@@ -174,7 +182,7 @@ def full_finetuning() -> Proof:
     return Proof(
         "the closed form of full fine-tuning",
         (
-            Step("old where unseen, new where seen", W, W0 * (1 - X * dagger) + Y * dagger),
+            Step("old and new", W, W0 * (1 - X * dagger) + Y * dagger),
             Step("a best fit", W * X, Y * dagger * X, ((X * dagger * X, X),)),
             Step("the closest", (R * dagger + H) * (dagger_t * Rt + Ht), R * dagger * dagger_t * Rt + H * Ht, others),
             Step("full row rank", W, OLS, ((Xt * left_gram, dagger), (X * dagger, 1))),
@@ -188,14 +196,15 @@ def full_finetuning_error() -> Proof:
     """Corollary `cor-fft-error` for matrices of every size."""
     W0, shift, X, E, Y, dagger = _symbols("W_0", r"\Delta_*", "X", "E", "Y", r"X^\dagger")
     projector = ((X * dagger * X, X), (dagger * X * dagger, dagger))
-    data = (W0 + shift) * X + E
-    error = _words(formulas.full_finetune).subs(Y, data) - (W0 + shift)
+    closed_form = _words(formulas.full_finetune).subs(Y, (W0 + shift) * X + E)
+    error = (shift * X + E) * dagger - shift
     return Proof(
         "the error of full fine-tuning",
         (
-            Step("insert the data", error, _words(formulas.full_finetune_error)),
-            Step("enough data: noise alone", error, E * dagger, ((X * dagger, 1),)),
-            Step("unseen: the whole shift", error * (1 - X * dagger), -shift * (1 - X * dagger), projector),
+            Step("insert the data", closed_form, W0 + (shift * X + E) * dagger),
+            Step("subtract the truth", error, _words(formulas.full_finetune_error)),
+            Step("enough data: noise", error, E * dagger, ((X * dagger, 1),)),
+            Step("unseen: the shift", error * (1 - X * dagger), -shift * (1 - X * dagger), projector),
         ),
     )
 
@@ -221,14 +230,17 @@ def best_step() -> Proof:
     """Corollary `cor-best-step`: at the best step size both ends contract alike, and no step size does better."""
     s_1, s_m, eta = sympy.symbols("s_1 s_m eta", positive=True)
     kappa = sympy.Symbol(r"\kappa", positive=True)
-    best, rate = formulas.best_step_size.expression, formulas.best_descent_rate.expression.subs(kappa, s_1**2 / s_m**2)
+    best = formulas.best_step_size.expression
+    rate = formulas.best_descent_rate.expression
+    in_singular_values = (s_1**2 - s_m**2) / (s_1**2 + s_m**2)
     slow, fast = 1 - eta * s_m**2, eta * s_1**2 - 1
     return Proof(
         "the best step size",
         (
-            Step("slowest direction", slow.subs(eta, best), rate),
-            Step("fastest direction", fast.subs(eta, best), rate),
-            Step("an average that no step size changes", (s_1**2 * slow + s_m**2 * fast) / (s_1**2 + s_m**2), rate),
+            Step("the rate", rate.subs(kappa, s_1**2 / s_m**2), in_singular_values),
+            Step("slowest direction", slow.subs(eta, best), in_singular_values),
+            Step("fastest direction", fast.subs(eta, best), in_singular_values),
+            Step("weighted mean", (s_1**2 * slow + s_m**2 * fast) / (s_1**2 + s_m**2), in_singular_values),
         ),
     )
 
@@ -266,13 +278,12 @@ def lora_is_projected() -> Proof:
     D is the full fine-tuning update, S the root of the covariance, + marks pseudo-inverses, P the projector.
     """
     P, R, X, X_plus, S, S_plus = sympy.symbols("P R X X^+ S S^+", commutative=False)
-    update = R * X_plus
-    rules = {S * S_plus: X * X_plus, X_plus * X * X_plus: X_plus}
+    root, penrose = (S * S_plus, X * X_plus), (X_plus * X * X_plus, X_plus)
     return Proof(
         "LoRA as projected full fine-tuning, all sizes",
         (
-            Step("truncating is projecting, so formula (7) reads", _reduce(P * update * S * S_plus, rules), P * update),
-            Step("the update ignores unseen directions", _reduce(update * (1 - X * X_plus), rules), sympy.Integer(0)),
+            Step("truncating is projecting", P * R * X_plus * S * S_plus, P * R * X_plus, (root, penrose)),
+            Step("the update ignores unseen directions", R * X_plus * (1 - X * X_plus), sympy.Integer(0), (penrose,)),
         ),
     )
 
@@ -299,18 +310,17 @@ def tie_example() -> Proof:
 def risk_decomposition() -> Proof:
     """Proposition `prop-risk-decomposition` and its corollary, for matrices of every size.
 
-    F and D stand for the full fine-tuning update and the true shift; P is an orthogonal projector, Z the error of full
-    fine-tuning or any other matrix of its shape, a prime marks transposes.
+    F and D stand for the full fine-tuning update and the true shift; P is an orthogonal projector, Z any matrix of
+    their shape, a prime marks transposes.
     """
     P, F, D, Z, Z_t = sympy.symbols("P F D Z Z'", commutative=False)
-    rules = {P**2: P}
-    error = P * F - D
+    projector = (P**2, P)
     return Proof(
         "the exact decomposition of the risk, all sizes",
         (
-            Step("the error has two parts", sympy.expand(P * (F - D) - (1 - P) * D), error),
-            Step("their columns are orthogonal", _reduce(Z_t * P * (1 - P) * D, rules), sympy.Integer(0)),
-            Step("the error of full fine-tuning splits alike", sympy.expand(P * Z + (1 - P) * Z), Z),
+            Step("the error has two parts", P * F - D, P * (F - D) - (1 - P) * D),
+            Step("their columns are orthogonal", Z_t * P * (1 - P) * D, sympy.Integer(0), (projector,)),
+            Step("any error splits so", P * Z + (1 - P) * Z, Z),
         ),
     )
 
@@ -320,26 +330,19 @@ def unseen_directions() -> Proof:
     eta, decay = sympy.symbols("eta lambda", positive=True)
     A, B, B_t, R, X, X_t, X_plus = sympy.symbols("A B B' R X X' X^+", commutative=False)
     gradient = B_t * (B * A * X - R) * X_t + decay * A
-    unseen = 1 - X * X_plus
+    unseen, seen = 1 - X * X_plus, (X_t * X * X_plus, X_t)
     return Proof(
         "what the factors never see, all sizes",
         (
-            Step("the gradient of the loss has no unseen part", _reduce(X_t * unseen, {X_t * X * X_plus: X_t}), 0),
+            Step("the loss pulls no unseen direction", X_t * unseen, sympy.Integer(0), (seen,)),
             Step(
-                "so a step shrinks that part by weight decay alone",
-                _reduce((A - eta * gradient) * unseen, {X_t * X * X_plus: X_t}),
-                sympy.expand((1 - eta * decay) * A * unseen),
+                "a step shrinks them by weight decay alone",
+                (A - eta * gradient) * unseen,
+                (1 - eta * decay) * A * unseen,
+                (seen,),
             ),
         ),
     )
-
-
-def _reduce(expression, rules: dict):
-    """Expand and apply the rewriting rules of non-commuting symbols until nothing changes."""
-    expression = sympy.expand(expression)
-    while (simpler := sympy.expand(expression.subs(rules))) != expression:
-        expression = simpler
-    return expression
 
 
 # The setting
@@ -368,26 +371,23 @@ class Mean(sympy.Expr):
 
 def excess_risk_2x2() -> Proof:
     """Lemma `lem-excess-risk` for two inputs and two outputs; the moments of x and of the noise are symbols."""
-    D = sympy.ImmutableMatrix(2, 2, sympy.symbols("a b c d"))
+    a, b, c, d, s, t, u = sympy.symbols("a b c d s t u")
     x, noise = sympy.symbols("x_1 x_2"), sympy.symbols("epsilon_1 epsilon_2")
     m, mu = sympy.symbols("m_1 m_2"), sympy.symbols("mu_1 mu_2")
-    S, N = (sympy.ImmutableMatrix([[f"{s}_11", f"{s}_12"], [f"{s}_12", f"{s}_22"]]) for s in "SN")
-    features, errors = _second_order(x, m, S), _second_order(noise, mu, N)
-    predicted, e = D * sympy.Matrix(x), sympy.Matrix(noise)
-    loss = sum(entry**2 for entry in predicted + e)
-    signal, floor = sympy.Trace(sympy.MatMul(D, S, D.T)), N.trace()
-    cross = Mean(e.dot(predicted), features, errors)
+    D, S = sympy.ImmutableMatrix([[a, b], [c, d]]), sympy.ImmutableMatrix([[s, t], [t, u]])
+    N = sympy.ImmutableMatrix([["N_11", "N_12"], ["N_12", "N_22"]])
+    features, zero_mean, any_mean = (_second_order(*law) for law in ((x, m, S), (noise, (0, 0), N), (noise, mu, N)))
+    predicted, at_mean = D * sympy.Matrix(x), D * sympy.Matrix(m)
+    risks = [Mean((predicted[i] + noise[i]) ** 2, features, zero_mean) for i in (0, 1)]
+    excess = sum(risk.doit() for risk in risks) - N.trace()
     return Proof(
         "the excess risk for two inputs and two outputs",
         (
-            Step("first part", Mean(sum(entry**2 for entry in predicted), features), signal),
-            Step("third part", Mean(sum(entry**2 for entry in e), errors), floor),
-            Step(
-                "cross term",
-                cross,
-                mu[0] * predicted[0].subs(zip(x, m, strict=True)) + mu[1] * predicted[1].subs(zip(x, m, strict=True)),
-            ),
-            Step("risk, mean zero", Mean(loss, features, _second_order(noise, (0, 0), N)), floor + signal),
+            Step("output 1", risks[0], a**2 * s + 2 * a * b * t + b**2 * u + N[0, 0]),
+            Step("output 2", risks[1], c**2 * s + 2 * c * d * t + d**2 * u + N[1, 1]),
+            Step("trace", sympy.Trace(sympy.MatMul(D, S, D.T)), sympy.collect(excess, (s, t, u))),
+            Step("cross 1", Mean(noise[0] * predicted[0], features, any_mean), mu[0] * at_mean[0]),
+            Step("cross 2", Mean(noise[1] * predicted[1], features, any_mean), mu[1] * at_mean[1]),
         ),
     )
 
@@ -398,8 +398,7 @@ def gaussian_shift() -> Proof:
     for rank in (1, 2, 3):
         u, v = sympy.symbols(f"u_1:{rank + 1}"), sympy.symbols(f"v_1:{rank + 1}")
         entry = sum(a * b for a, b in zip(u, v, strict=True)) / sympy.sqrt(rank)
-        square = entry**2
-        steps.append(Step(f"rank {rank}", Mean(square, *map(_standard_gaussian, u + v)), sympy.Integer(1)))
+        steps.append(Step(f"rank {rank}", Mean(entry**2, *map(_standard_gaussian, u + v)), sympy.Integer(1)))
     return Proof("the energy of an entry of the Gaussian shift", tuple(steps))
 
 
@@ -408,16 +407,17 @@ def inevitable_error_2x2() -> Proof:
     s1, s2, p, q = sympy.symbols("s_1 s_2 p q", positive=True)
     theta = sympy.Symbol("theta", real=True)
     c1, c2 = sympy.symbols("c_1 c_2", real=True)
-    u = sympy.Matrix([sympy.cos(theta), sympy.sin(theta)])
-    error = (u * sympy.Matrix([[c1, c2]]) - sympy.diag(s1, s2)) * sympy.diag(p, q)
+    cos, sin = sympy.cos(theta), sympy.sin(theta)
+    error = sympy.Matrix([cos, sin]) * sympy.Matrix([[c1, c2]]) - sympy.diag(s1, s2)
     first, second = (error[:, j].dot(error[:, j]) for j in (0, 1))
-    rest1, rest2 = p**2 * s1**2 * sympy.sin(theta) ** 2, q**2 * s2**2 * sympy.cos(theta) ** 2
+    rests = (s1**2 * sin**2, s2**2 * cos**2)
+    least = q**2 * s2**2 + (p**2 * s1**2 - q**2 * s2**2) * sin**2
     return Proof(
         "the inevitable error in the plane",
         (
-            Step("first column", first, p**2 * (c1 - s1 * sympy.cos(theta)) ** 2 + rest1),
-            Step("second column", second, q**2 * (c2 - s2 * sympy.sin(theta)) ** 2 + rest2),
-            Step("what remains", rest1 + rest2, q**2 * s2**2 + (p**2 * s1**2 - q**2 * s2**2) * sympy.sin(theta) ** 2),
+            Step("column 1", first, (c1 - s1 * cos) ** 2 + rests[0]),
+            Step("column 2", second, (c2 - s2 * sin) ** 2 + rests[1]),
+            Step("remains", p**2 * rests[0] + q**2 * rests[1], least),
         ),
     )
 

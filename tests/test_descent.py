@@ -22,7 +22,11 @@ def problem(kind="full", d_x=5, d_y=4, n=8, seed=0):
 
 def iterates(descend, *args, **kwargs):
     path = []
-    last = descend(*args, callback=lambda t, W: path.append((t, W.copy())), **kwargs)
+    if descend is factored_gradient_descent:
+        kwargs["callback"] = lambda t, B, A: path.append((t, args[2] + B @ A))
+    else:
+        kwargs["callback"] = lambda t, W: path.append((t, W.copy()))
+    last = descend(*args, **kwargs)
     assert [t for t, _ in path] == list(range(len(path)))
     np.testing.assert_array_equal(path[-1][1], last)
     return np.stack([W for _, W in path])

@@ -170,6 +170,18 @@ def test_in_a_tie_lora_has_the_least_norm_of_all_minimisers(d_x, d_y, n, above, 
         assert max(norms) > np.linalg.norm(D) * 1.01  # there is a choice to make
 
 
+def test_a_tie_is_found_through_the_rounding_of_much_larger_data():
+    """Residuals a hundred times the tied singular values round those apart by more than their own precision."""
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        X, R, _ = tied_problem(rng, 6, 9, 20, 0, 6, 0)
+        row_basis = np.linalg.svd(X, full_matrices=False)[2].T
+        Y = R + 100 * rng.standard_normal(R.shape) @ (np.eye(20) - row_basis @ row_basis.T)
+        expected, _ = oracle.least_norm_in_tie(X, R, 0, 6, 3)
+        D = lora(X, Y, np.zeros((9, 6)), 3)
+        assert np.linalg.norm(D) == pytest.approx(np.linalg.norm(expected), rel=1e-9)
+
+
 def test_a_tie_leaves_every_other_rank_of_the_path_alone():
     rng = np.random.default_rng(5)
     X, R, U = tied_problem(rng, 7, 6, 15, 1, 3, 2)

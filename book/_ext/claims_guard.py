@@ -13,7 +13,9 @@ def compare(app, env):
     stated = {label for label, proof in proofs.items() if proof["realtype"] in STATEMENTS}
     entered = {claim.label for claim in claims.load()}
     complaints = [f"{label} is stated but has no entry in lorabook/claims.toml" for label in sorted(stated - entered)]
-    complaints += [f"{label} is in lorabook/claims.toml but not stated in the book" for label in sorted(entered - stated)]
+    complaints += [
+        f"{label} is in lorabook/claims.toml but not stated in the book" for label in sorted(entered - stated)
+    ]
     if complaints:
         raise ExtensionError("claims: " + "; ".join(complaints))
 
