@@ -122,9 +122,9 @@ def strong_signal(d_x, d_y, n, rank, seed, feature_cov=None):
 @z_scores("n > d_x", "n > d_x, anisotropic", "n < d_x")
 def lora_with_a_strong_signal():
     return (
-        strong_signal(5, 4, 18, 2, 1),
-        strong_signal(4, 5, 20, 1, 2, covariance(4, 9)),
-        strong_signal(16, 4, 6, 2, 3),
+        strong_signal(5, 4, 12, 2, 1),
+        strong_signal(4, 5, 11, 1, 2, covariance(4, 9)),
+        strong_signal(14, 4, 6, 2, 3),
     )
 
 
