@@ -85,15 +85,22 @@ def ledger(outcomes: list[Outcome]) -> str:
     if failed:
         lines = [f"{o.claim.label}: {o.check.words}: {o.check.value:.3g} > {o.check.limit:.3g}" for o in failed]
         raise ValueError("checks failed: " + "; ".join(lines))
-    rows = ["| Statement | In the paper | Symbolic check | Numerical check | Figure | Limit | Function |"]
-    rows.append("|---|---|---|---|---|---|---|")
+    rows = ["| Statement | Symbolic check | Numerical check | Figure, limit |", "|---|---|---|---|"]
     for outcome in outcomes:
-        claim, check = outcome.claim, outcome.check
-        symbolic = f"{len(outcome.proof.steps)} verified, {outcome.proof.title}" if outcome.proof else claim.no_symbolic
-        cells = [f"{{prf:ref}}`{claim.label}` {claim.statement}", claim.paper, symbolic, check.words]
-        cells += [f"{check.value:.1g}", f"{check.limit:.1g}", f"{{py:obj}}`~{claim.function}`"]
+        claim, check, proof = outcome.claim, outcome.check, outcome.proof
+        verified = f"{proof.title}: {_count(len(proof.steps), 'identity', 'identities')}" if proof else ""
+        cells = [
+            f"{{prf:ref}}`{claim.label}` {claim.statement}<br>Paper: {claim.paper}<br>{{py:obj}}`~{claim.function}`",
+            verified or f"None: {claim.no_symbolic}",
+            check.words,
+            f"{check.value:.1g}<br>≤ {check.limit:.1g}",
+        ]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows)
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def resolve(dotted: str) -> Callable:

@@ -1,0 +1,38 @@
+"""Proofs by computation that the chapters show: each step is an identity that sympy has verified.
+
+A `Proof` cannot be made from a false step, so what it displays is what was checked. The functions below make one each
+and name the statement of the book that they serve; a module a chapter.
+"""
+
+from lorabook.symbolic._proof import Proof, Step, holds
+from lorabook.symbolic.full_finetuning import (
+    best_step,
+    full_finetuning_error,
+    gradient_descent,
+    least_norm,
+    pseudo_inverse,
+)
+from lorabook.symbolic.lora import lora_is_projected, risk_decomposition, tie_example, unseen_directions
+from lorabook.symbolic.low_rank import eckart_young_2x2, svd_2x2, truncation_perturbation_attained
+from lorabook.symbolic.setting import excess_risk_2x2, gaussian_shift, inevitable_error_2x2
+
+__all__ = [
+    "Proof",
+    "Step",
+    "best_step",
+    "eckart_young_2x2",
+    "excess_risk_2x2",
+    "full_finetuning_error",
+    "gaussian_shift",
+    "gradient_descent",
+    "holds",
+    "inevitable_error_2x2",
+    "least_norm",
+    "lora_is_projected",
+    "pseudo_inverse",
+    "risk_decomposition",
+    "svd_2x2",
+    "tie_example",
+    "truncation_perturbation_attained",
+    "unseen_directions",
+]

@@ -1,0 +1,101 @@
+"""Identities that sympy has verified, and how a page shows them."""
+
+from dataclasses import dataclass
+
+import sympy
+
+__all__ = ["Proof", "Step", "holds", "rotation"]
+
+Side = sympy.Basic | sympy.MatrixBase | int
+"""A side of an identity."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """`left = right`, with a few words on why one looks at it.
+
+    `given` holds pairs (product, what it equals) of symbols that do not commute; sympy may use them as often as it
+    likes.
+    """
+
+    words: str
+    left: Side
+    right: Side
+    given: tuple[tuple[Side, Side], ...] = ()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A chain of identities, all verified when it is made.
+
+    Raises ValueError, with the step, if sympy finds the difference of its two sides to be anything but zero.
+
+    >>> x = sympy.Symbol("x")
+    >>> Proof("a square", (Step("expand", (x + 1) ** 2, x**2 + 2 * x + 1),))
+    Proof of a square: 1 identity verified
+    >>> Proof("no square", (Step("expand", (x + 1) ** 2, x**2 + 1),))
+    Traceback (most recent call last):
+        ...
+    ValueError: no square, step 1 (expand): the two sides differ by 2*x
+    """
+
+    title: str
+    steps: tuple[Step, ...]
+
+    def __post_init__(self):
+        for number, step in enumerate(self.steps, 1):
+            difference = _difference(_using(step.given, step.left), _using(step.given, step.right))
+            if not _is_zero(difference):
+                raise ValueError(f"{self.title}, step {number} ({step.words}): the two sides differ by {difference}")
+
+    def __repr__(self) -> str:
+        count = len(self.steps)
+        return f"Proof of {self.title}: {count} {'identity' if count == 1 else 'identities'} verified"
+
+    def _repr_latex_(self) -> str:
+        lines = [
+            rf"\text{{{step.words}:}}\quad & {_latex(step.left)} = {_latex(step.right)}"
+            + r" \quad\checkmark"
+            + _since(step.given)
+            for step in self.steps
+        ]
+        return "$$\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}$$"
+
+
+def holds(left, right) -> bool:
+    """Whether sympy can reduce `left - right` (numbers, expressions or matrices) to zero."""
+    return _is_zero(_difference(left, right))
+
+
+def _difference(left, right):
+    difference = left - right
+    if isinstance(difference, sympy.MatrixBase):
+        return difference.applyfunc(sympy.simplify)
+    return sympy.simplify(sympy.expand(difference))
+
+
+def _using(given, expr):
+    """`expr` with the given products replaced until none is left."""
+    previous = None
+    while given and expr != previous:
+        previous, expr = expr, sympy.expand(expr.subs(given))
+    return expr
+
+
+def _since(given) -> str:
+    relations = r",\ ".join(f"{_latex(word)} = {_latex(value)}" for word, value in given)
+    return rf" \\ & \quad\text{{since }} {relations}" if given else ""
+
+
+def _latex(side) -> str:
+    return sympy.latex(side, order="none")
+
+
+def _is_zero(difference) -> bool:
+    if isinstance(difference, sympy.MatrixBase):
+        return all(entry == 0 for entry in difference)
+    return difference == 0
+
+
+def rotation(angle) -> sympy.Matrix:
+    return sympy.Matrix([[sympy.cos(angle), -sympy.sin(angle)], [sympy.sin(angle), sympy.cos(angle)]])
