@@ -2,7 +2,12 @@
 
 from nbval.plugin import IPyNbFile
 
-NOT_COMMITTED = ("image/svg+xml", "application/pdf", "text/html", "application/vnd.vegalite.v5+json")
+NOT_COMMITTED = (
+    "image/svg+xml",
+    "application/pdf",
+    "text/html",
+    "application/vnd.vegalite.v5+json",
+)
 
 
 def pytest_collectstart(collector):

@@ -24,7 +24,8 @@ _SCRIPTS = [
     "https://cdn.jsdelivr.net/npm/vega-embed@6",
 ]
 
-_EMBED = """<div class="lorabook-explorer" id="{id}" role="group" aria-label="{label}"></div>
+_EMBED = """<div class="lorabook-explorer" id="{id}" style="display: block; width: 100%"
+  role="group" aria-label="{label}"></div>
 <script>
 (function () {{
   const spec = {spec}, scripts = {scripts};

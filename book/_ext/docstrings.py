@@ -12,7 +12,9 @@ CODE = re.compile(r"(?<![`:])`([^`\n]+)`(?![`_])")
 
 
 def setup(app: Sphinx) -> dict:
-    app.connect("autodoc-process-docstring", double_backticks, priority=100)  # before napoleon reads it
+    app.connect(
+        "autodoc-process-docstring", double_backticks, priority=100
+    )  # before napoleon reads it
     app.connect("autodoc-skip-member", skip_field_numbers)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -22,4 +24,10 @@ def double_backticks(app, what, name, obj, options, lines: list[str]) -> None:
 
 
 def skip_field_numbers(app, what, name, obj, skip: bool, options) -> bool | None:
-    return True if (getattr(obj, "__doc__", None) or "").startswith("Alias for field number") else None
+    return (
+        True
+        if (getattr(obj, "__doc__", None) or "").startswith(
+            "Alias for field number"
+        )
+        else None
+    )

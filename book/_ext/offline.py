@@ -26,7 +26,9 @@ MATHJAX_FILES = (
     "sre/mathmaps/base.json",
     "sre/mathmaps/en.json",
 )
-REMOTE_SCRIPT = re.compile(r"""<(?:script|link)\b[^>]*\b(?:src|href)=["'](?:https?:)?//[^"']+["'][^>]*>""")
+REMOTE_SCRIPT = re.compile(
+    r"""<(?:script|link)\b[^>]*\b(?:src|href)=["'](?:https?:)?//[^"']+["'][^>]*>"""
+)
 HARMLESS_LINK = re.compile(r"""rel=["'](?:canonical|author|license)["']""")
 
 
@@ -61,10 +63,18 @@ def mathjax_folder() -> Path:
     for file in importlib.metadata.files("sphinx-mathjax-offline") or ():
         if file.match("static/mathjax/tex-chtml-full.js"):
             return Path(file.locate()).resolve().parent
-    raise ExtensionError("sphinx-mathjax-offline holds no tex-chtml-full.js; install the version in requirements.txt")
+    raise ExtensionError(
+        "sphinx-mathjax-offline holds no tex-chtml-full.js; install the version in requirements.txt"
+    )
 
 
-def load_charts(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None) -> None:
+def load_charts(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict,
+    doctree: nodes.document | None,
+) -> None:
     if EXPLORER in context.get("body", ""):
         # Before the body: the scripts beside the charts call what this one defines.
         app.add_js_file(CHARTS, priority=100)
@@ -77,4 +87,6 @@ def refuse_remote_scripts(app: Sphinx, exception: Exception | None) -> None:
     for page in sorted(Path(app.outdir).rglob("*.html")):
         for tag in REMOTE_SCRIPT.findall(page.read_text("utf-8")):
             if not HARMLESS_LINK.search(tag):
-                raise ExtensionError(f"{page.relative_to(app.outdir)} loads a file from another site: {tag}")
+                raise ExtensionError(
+                    f"{page.relative_to(app.outdir)} loads a file from another site: {tag}"
+                )

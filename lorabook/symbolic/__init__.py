@@ -13,7 +13,7 @@ from lorabook.symbolic.full_finetuning import (
     pseudo_inverse,
 )
 from lorabook.symbolic.lora import lora_is_projected, risk_decomposition, tie_example, unseen_directions
-from lorabook.symbolic.low_rank import eckart_young_2x2, svd_2x2, truncation_perturbation_attained
+from lorabook.symbolic.low_rank import eckart_young_2x2, singular_value_decomposition, truncation_perturbation_attained
 from lorabook.symbolic.setting import excess_risk_2x2, gaussian_shift, inevitable_error_2x2
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
     "lora_is_projected",
     "pseudo_inverse",
     "risk_decomposition",
-    "svd_2x2",
+    "singular_value_decomposition",
     "tie_example",
     "truncation_perturbation_attained",
     "unseen_directions",

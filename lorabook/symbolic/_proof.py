@@ -53,12 +53,7 @@ class Proof:
         return f"Proof of {self.title}: {count} {'identity' if count == 1 else 'identities'} verified"
 
     def _repr_latex_(self) -> str:
-        lines = [
-            rf"\text{{{step.words}:}}\quad & {_latex(step.left)} = {_latex(step.right)}"
-            + r" \quad\checkmark"
-            + _since(step.given)
-            for step in self.steps
-        ]
+        lines = [line for step in self.steps for line in _lines(step)]
         return "$$\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}$$"
 
 
@@ -68,10 +63,15 @@ def holds(left, right) -> bool:
 
 
 def _difference(left, right):
-    difference = left - right
+    difference = _value(left) - _value(right)
     if isinstance(difference, sympy.MatrixBase):
         return difference.applyfunc(sympy.simplify)
     return sympy.simplify(sympy.expand(difference))
+
+
+def _value(side):
+    """The side with its unevaluated sums, products and substitutions carried out."""
+    return side.doit() if isinstance(side, sympy.Basic) else side
 
 
 def _using(given, expr):
@@ -82,9 +82,16 @@ def _using(given, expr):
     return expr
 
 
-def _since(given) -> str:
-    relations = r",\ ".join(f"{_latex(word)} = {_latex(value)}" for word, value in given)
-    return rf" \\ & \quad\text{{since }} {relations}" if given else ""
+def _lines(step: Step):
+    """The words on a line of their own, then the identity, on two lines if it is long."""
+    left, right = _latex(step.left), _latex(step.right)
+    relations = r",\ ".join(f"{_latex(word)} = {_latex(value)}" for word, value in step.given)
+    yield rf"& \text{{{step.words}" + (rf", since }} {relations}\text{{:}}" if step.given else ":}")
+    if len(left) + len(right) > 110:
+        yield rf"& \qquad {left}"
+        yield rf"& \qquad\quad = {right} \quad\checkmark"
+    else:
+        yield rf"& \qquad {left} = {right} \quad\checkmark"
 
 
 def _latex(side) -> str:

@@ -31,13 +31,14 @@ def tie_example() -> Proof:
     update = u * u.T * R * X.inv()
     residual = R - update * X
     norm = (update * update.T).trace()
+    truncated = sympy.MatMul(R, X.inv(), sympy.diag(1, 2), evaluate=False)
     return Proof(
         "the tie with a unique answer",
         (
-            Step("the matrix to truncate is the identity", R * X.inv() * sympy.diag(1, 2), sympy.eye(2)),
+            Step("the matrix to truncate is the identity", truncated, sympy.eye(2)),
             Step("every direction has the same loss", (residual * residual.T).trace(), sympy.Integer(2)),
             Step("squared norm", norm, sympy.Rational(1, 4) + sympy.Rational(3, 4) * sympy.cos(theta) ** 2),
-            Step("least, at a right angle", norm.subs(theta, sympy.pi / 2), sympy.Rational(1, 4)),
+            Step("least, at a right angle", sympy.Subs(norm, theta, sympy.pi / 2), sympy.Rational(1, 4)),
         ),
     )
 

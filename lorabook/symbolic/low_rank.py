@@ -4,20 +4,19 @@ import sympy
 
 from lorabook.symbolic._proof import Proof, Step, rotation
 
-__all__ = ["eckart_young_2x2", "svd_2x2", "truncation_perturbation_attained"]
+__all__ = ["eckart_young_2x2", "singular_value_decomposition", "truncation_perturbation_attained"]
 
 
-def svd_2x2() -> Proof:
-    """Theorem `thm-svd` for every 2x2 matrix with given half-axes and rotations."""
-    s1, s2 = sympy.symbols("sigma_1 sigma_2", positive=True)
-    U, V = (rotation(sympy.Symbol(name, real=True)) for name in ("alpha", "beta"))
-    A = U * sympy.diag(s1, s2) * V.T
+def singular_value_decomposition() -> Proof:
+    """Theorem `thm-svd` for matrices of every size: U, S, V as in `A = U S V'`, a prime marks transposes."""
+    U, U_t, S, V, V_t = sympy.symbols("U U' S V V'", commutative=False)
+    A, A_t = U * S * V_t, V * S * U_t
+    orthonormal = ((U_t * U, sympy.Integer(1)), (V_t * V, sympy.Integer(1)))
     return Proof(
-        "the singular value decomposition in the plane",
+        "the singular value decomposition, all sizes",
         (
-            Step("the image of v1 is a half-axis", A * V[:, 0], s1 * U[:, 0]),
-            Step("so is the image of v2", A * V[:, 1], s2 * U[:, 1]),
-            Step("the energy is the sum of squares", (A.T * A).trace(), s1**2 + s2**2),
+            Step("the right vectors go to the half-axes", A * V, U * S, orthonormal[1:]),
+            Step("they are eigenvectors", A_t * A * V, V * S**2, orthonormal),
         ),
     )
 
@@ -27,12 +26,12 @@ def eckart_young_2x2() -> Proof:
     s1, s2 = sympy.symbols("s_1 s_2", positive=True)
     theta = sympy.Symbol("theta", real=True)
     A, u = sympy.diag(s1, s2), rotation(theta)[:, 0]
-    error = A - u * u.T * A
+    error = (A.T * A).trace() - (u.T * A * A.T * u)[0]
     return Proof(
         "Eckart–Young in the plane",
         (
-            Step("squared error", (error.T * error).trace(), s2**2 + (s1**2 - s2**2) * sympy.sin(theta) ** 2),
-            Step("at angle 0 it is the tail", (error.T * error).trace().subs(theta, 0), s2**2),
+            Step("energy less the part that is kept", error, s2**2 + (s1**2 - s2**2) * sympy.sin(theta) ** 2),
+            Step("at angle 0 it is the tail", sympy.Subs(error, theta, 0), s2**2),
         ),
     )
 
@@ -41,13 +40,16 @@ def truncation_perturbation_attained() -> Proof:
     """Lemma `lem-truncation-perturbation`: the example in which its bound is an equality."""
     epsilon = sympy.Symbol("epsilon", positive=True)
     A, N = sympy.diag(1, 1 - 2 * epsilon), sympy.diag(-epsilon, epsilon)
-    second = sympy.diag(0, 1)
-    kept = (A + N) * second
+    noisy, second = sympy.MatAdd(A, N, evaluate=False), sympy.diag(0, 1)
+    kept = sympy.MatMul(noisy, second, evaluate=False)
+    bound = sympy.Add(A[1, 1], sympy.Mul(2, N[1, 1], evaluate=False), evaluate=False)
     return Proof(
         "the example that attains the perturbation bound",
         (
-            Step("noise makes a tie", A + N, (1 - epsilon) * sympy.eye(2)),
-            Step("keep the second direction", kept - A, sympy.diag(-1, epsilon)),
-            Step("the bound is 1, the norm of that", A[1, 1] + 2 * N[1, 1], sympy.Integer(1)),
+            Step("noise makes a tie", noisy, (1 - epsilon) * sympy.eye(2)),
+            Step(
+                "keep the second direction, and err by", sympy.MatAdd(kept, -A, evaluate=False), sympy.diag(-1, epsilon)
+            ),
+            Step("the bound is 1, the norm of that", bound, sympy.Integer(1)),
         ),
     )
