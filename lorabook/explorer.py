@@ -114,14 +114,16 @@ def risk_slider_chart(
     step = parameter.param.bind.step
     log = alt.Scale(type="log", nice=False)
     y_log = alt.Scale(type="log", domain=[float(summary["low"].min()), float(summary["high"].max())])
-    color = alt.Color("method:N", scale=alt.Scale(domain=labels, range=[s["color"] for s in styles]), title=None)
+    colors = alt.Scale(domain=labels, range=[s["color"] for s in styles])
+    powers = [10.0**k for k in range(*np.ceil(np.log10(y_log.domain)).astype(int))]
     base = (
         alt.Chart(summary)
         .transform_filter(f"abs(datum.{slider.column} - {slider.column}) < {step / 2}")
-        .encode(x=alt.X(f"{x}:Q", scale=log, title=x_title), color=color)
+        .encode(x=alt.X(f"{x}:Q", scale=log, title=x_title, axis=alt.Axis(grid=False)))
     )
     lines = base.mark_line(point=True, strokeWidth=2).encode(
-        y=alt.Y("mean:Q", scale=y_log, title="excess risk (squared units of y)"),
+        y=alt.Y("mean:Q", scale=y_log, title="excess risk (squared units of y)", axis=alt.Axis(values=powers)),
+        color=alt.Color("method:N", scale=colors, title=None),
         strokeDash=alt.StrokeDash(
             "method:N",
             scale=alt.Scale(domain=labels, range=[[6, 3] if s["linestyle"] == "--" else [1, 0] for s in styles]),
@@ -129,7 +131,9 @@ def risk_slider_chart(
         ),
         tooltip=[alt.Tooltip("method:N"), alt.Tooltip(f"{x}:Q", title=x_title), alt.Tooltip("mean:Q", format=".4g")],
     )
-    bands = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", scale=y_log, title=""), y2="high:Q")
+    bands = base.mark_area(opacity=0.18).encode(
+        y=alt.Y("low:Q", scale=y_log, title=""), y2="high:Q", color=alt.Color("method:N", scale=colors, legend=None)
+    )
     chart = (
         (bands + lines)
         .add_params(parameter)

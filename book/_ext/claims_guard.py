@@ -11,9 +11,7 @@ def compare(app, env):
     """Raise ExtensionError for a statement without an entry in claims.toml and for an entry without its statement."""
     proofs = getattr(env, "proof_list", {})
     stated = {
-        label
-        for label, proof in proofs.items()
-        if proof["realtype"] in STATEMENTS
+        label for label, proof in proofs.items() if proof["realtype"] in STATEMENTS
     }
     entered = {claim.label for claim in claims.load()}
     complaints = [

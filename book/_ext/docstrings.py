@@ -26,8 +26,6 @@ def double_backticks(app, what, name, obj, options, lines: list[str]) -> None:
 def skip_field_numbers(app, what, name, obj, skip: bool, options) -> bool | None:
     return (
         True
-        if (getattr(obj, "__doc__", None) or "").startswith(
-            "Alias for field number"
-        )
+        if (getattr(obj, "__doc__", None) or "").startswith("Alias for field number")
         else None
     )
