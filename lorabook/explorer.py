@@ -19,9 +19,9 @@ from lorabook.figures import INK, method_style
 __all__ = ["Slider", "SliderChart", "risk_slider_chart"]
 
 _SCRIPTS = [
-    "https://cdn.jsdelivr.net/npm/vega@5",
-    "https://cdn.jsdelivr.net/npm/vega-lite@5.20.1",
-    "https://cdn.jsdelivr.net/npm/vega-embed@6",
+    f"https://cdn.jsdelivr.net/npm/vega@{alt.VEGA_VERSION}",
+    f"https://cdn.jsdelivr.net/npm/vega-lite@{alt.VEGALITE_VERSION}",
+    f"https://cdn.jsdelivr.net/npm/vega-embed@{alt.VEGAEMBED_VERSION}",
 ]
 
 _EMBED = """<div class="lorabook-explorer" id="{id}" style="display: block; width: 100%"
@@ -77,7 +77,7 @@ class SliderChart:
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         spec = json.loads(self.chart.to_json(indent=None))
         return {
-            "application/vnd.vegalite.v5+json": spec,
+            f"application/vnd.vegalite.v{alt.VEGALITE_VERSION[0]}+json": spec,
             "text/html": self.html(),
             "text/plain": repr(self),
         }
