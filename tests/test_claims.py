@@ -2,9 +2,12 @@
 
 import json
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from sphinx.errors import ExtensionError
 
 from lorabook import checks, claims, symbolic
 
@@ -57,3 +60,28 @@ def test_an_entry_must_say_why_it_has_no_symbolic_check():
 def test_a_name_that_does_not_exist_is_an_error():
     with pytest.raises(ValueError, match=r"lorabook\.linalg\.svdd does not exist"):
         claims.resolve("lorabook.linalg.svdd")
+
+
+@pytest.fixture
+def guard(monkeypatch):
+    monkeypatch.syspath_prepend(str(BOOK / "_ext"))
+    yield __import__("claims_guard")
+    sys.modules.pop("claims_guard")
+
+
+def _environment(labels):
+    return SimpleNamespace(proof_list={label: {"realtype": "lemma"} for label in labels})
+
+
+def test_the_build_stops_at_a_statement_without_an_entry_and_an_entry_without_its_statement(guard):
+    labels = [claim.label for claim in CLAIMS]
+    guard.compare(None, _environment(labels))
+    with pytest.raises(ExtensionError, match="lem-new is stated but has no entry"):
+        guard.compare(None, _environment([*labels, "lem-new"]))
+    with pytest.raises(ExtensionError, match=f"{labels[0]} is in .* but not stated"):
+        guard.compare(None, _environment(labels[1:]))
+
+
+def test_the_build_loads_every_extension_of_the_book():
+    listed = re.findall(r"^      - (\w+)$", (BOOK.parent / "_config.yml").read_text("utf-8"), re.MULTILINE)
+    assert {path.stem for path in (BOOK / "_ext").glob("*.py")} <= set(listed)
