@@ -45,6 +45,43 @@ def _makes_a_proof(value) -> bool:
     return callable(value) and getattr(value, "__annotations__", {}).get("return") is symbolic.Proof
 
 
+def test_the_ledger_has_a_row_for_each_claim_with_link_figure_and_limit():
+    proof = symbolic.lora_is_projected()
+    with_proof = next(claim for claim in CLAIMS if claim.symbolic)
+    without = next(claim for claim in CLAIMS if claim.no_symbolic)
+    check = claims.Check("largest |difference|", 3e-15, 2e-13)
+    table = claims.ledger([claims.Outcome(with_proof, proof, check), claims.Outcome(without, None, check)])
+    _, _, first, second = table.splitlines()
+    for row, claim in ((first, with_proof), (second, without)):
+        assert f"{{prf:ref}}`{claim.label}`" in row
+        assert f"{{py:obj}}`~{claim.function}`" in row
+        assert "3e-15<br>≤ 2e-13" in row
+        assert r"largest \|difference\|" in row  # a bare bar would end the cell
+    assert "LoRA as projected full fine-tuning, all sizes: 2 identities" in first
+    assert f"None: {without.no_symbolic}" in second
+
+
+@pytest.mark.parametrize("claim", [c for c in CLAIMS if c.symbolic], ids=lambda claim: claim.label)
+def test_what_a_proof_displays_is_what_it_checked(claim):
+    proof = claims.resolve(f"lorabook.symbolic.{claim.symbolic}")()
+    shown = proof._repr_latex_()
+    assert shown.count(r"\checkmark") == len(proof.steps)
+    for step in proof.steps:
+        left, right = (symbolic._proof._latex(side) for side in (step.left, step.right))
+        assert left in shown
+        assert right in shown
+        assert left != right, f"{step.words}: both sides look the same, {left}"
+    assert str(len(proof.steps)) in repr(proof)
+
+
+def test_a_name_stands_once_in_the_ledger(monkeypatch, tmp_path):
+    entry = (BOOK.parent / "lorabook" / "claims.toml").read_text("utf-8")
+    (tmp_path / "claims.toml").write_text(entry + entry, "utf-8")
+    monkeypatch.setattr(claims, "files", lambda _: tmp_path)
+    with pytest.raises(ValueError, match=r"claims.toml names twice: \['cor-best-step'"):
+        claims.load()
+
+
 def test_a_failed_check_stops_the_ledger():
     failed = claims.Outcome(CLAIMS[0], None, claims.Check("a figure above its limit", 2.0, 1.0))
     with pytest.raises(ValueError, match=r"checks failed: .*a figure above its limit: 2 > 1"):
