@@ -114,7 +114,9 @@ def risk_slider_chart(
     step = parameter.param.bind.step
     log = alt.Scale(type="log", nice=False)
     y_log = alt.Scale(type="log", domain=[float(summary["low"].min()), float(summary["high"].max())])
-    colors = alt.Scale(domain=labels, range=[s["color"] for s in styles])
+    key = alt.Legend(title=None, symbolType="stroke", symbolOpacity=1, symbolStrokeWidth=3, symbolSize=300)
+    color = alt.Color("method:N", scale=alt.Scale(domain=labels, range=[s["color"] for s in styles]), legend=key)
+    dashes = alt.Scale(domain=labels, range=[[6, 3] if s["linestyle"] == "--" else [1, 0] for s in styles])
     powers = [10.0**k for k in range(*np.ceil(np.log10(y_log.domain)).astype(int))]
     base = (
         alt.Chart(summary)
@@ -123,17 +125,11 @@ def risk_slider_chart(
     )
     lines = base.mark_line(point=True, strokeWidth=2).encode(
         y=alt.Y("mean:Q", scale=y_log, title="excess risk (squared units of y)", axis=alt.Axis(values=powers)),
-        color=alt.Color("method:N", scale=colors, title=None),
-        strokeDash=alt.StrokeDash(
-            "method:N",
-            scale=alt.Scale(domain=labels, range=[[6, 3] if s["linestyle"] == "--" else [1, 0] for s in styles]),
-            title=None,
-        ),
+        color=color,
+        strokeDash=alt.StrokeDash("method:N", scale=dashes, legend=key),
         tooltip=[alt.Tooltip("method:N"), alt.Tooltip(f"{x}:Q", title=x_title), alt.Tooltip("mean:Q", format=".4g")],
     )
-    bands = base.mark_area(opacity=0.18).encode(
-        y=alt.Y("low:Q", scale=y_log, title=""), y2="high:Q", color=alt.Color("method:N", scale=colors, legend=None)
-    )
+    bands = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", scale=y_log, title=""), y2="high:Q", color=color)
     chart = (
         (bands + lines)
         .add_params(parameter)

@@ -1,10 +1,13 @@
 """Figures and sliders show the numbers of the table, in colours that stand out on light and dark pages."""
 
 import json
+import re
 
+import altair as alt
 import matplotlib as mpl
 import numpy as np
 import pytest
+import vl_convert
 
 mpl.use("agg")
 
@@ -87,6 +90,16 @@ def test_the_slider_covers_the_levels_and_the_chart_holds_the_means(table):
         ]
         assert row["mean"] == pytest.approx(mine["excess_risk"].mean(), rel=1e-3)
         assert row["high"] == pytest.approx(mine["excess_risk"].mean() + mine["excess_risk"].std(ddof=0), rel=1e-3)
+
+
+def test_the_drawn_chart_has_a_key_of_its_curves_in_full_colour(table):
+    spec = _chart(table).chart.properties(width=600).to_json()
+    svg = vl_convert.vegalite_to_svg(spec, vl_version=".".join(alt.VEGALITE_VERSION.split(".")[:2]))
+    key = svg[svg.index("role-legend") :]
+    for method, rank in (("full", None), ("lora", 1), ("lora", 4)):
+        style = figures.method_style(method, rank)
+        assert f">{style['label']}<" in key
+        assert re.search(rf'<path [^>]*stroke="{style["color"]}"[^>]*opacity="1"', key)
 
 
 def test_the_chart_shows_itself_everywhere(table):
