@@ -4,7 +4,7 @@ A `Proof` cannot be made from a false step, so what it displays is what was chec
 and name the statement of the book that they serve; a module a chapter.
 """
 
-from lorabook.symbolic._proof import Proof, Step, holds
+from lorabook.symbolic._proof import Proof, Step
 from lorabook.symbolic.full_finetuning import (
     best_step,
     full_finetuning_error,
@@ -12,7 +12,13 @@ from lorabook.symbolic.full_finetuning import (
     least_norm,
     pseudo_inverse,
 )
-from lorabook.symbolic.lora import lora_is_projected, risk_decomposition, tie_example, unseen_directions
+from lorabook.symbolic.lora import (
+    lora_is_projected,
+    rank_constrained,
+    risk_decomposition,
+    tie_example,
+    unseen_directions,
+)
 from lorabook.symbolic.low_rank import eckart_young_2x2, singular_value_decomposition, truncation_perturbation_attained
 from lorabook.symbolic.setting import excess_risk_2x2, gaussian_shift, inevitable_error_2x2
 
@@ -25,11 +31,11 @@ __all__ = [
     "full_finetuning_error",
     "gaussian_shift",
     "gradient_descent",
-    "holds",
     "inevitable_error_2x2",
     "least_norm",
     "lora_is_projected",
     "pseudo_inverse",
+    "rank_constrained",
     "risk_decomposition",
     "singular_value_decomposition",
     "tie_example",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import sympy
 
-__all__ = ["Proof", "Step", "holds", "rotation"]
+__all__ = ["Proof", "Step", "rotation"]
 
 Side = sympy.Basic | sympy.MatrixBase | int
 """A side of an identity."""
@@ -55,11 +55,6 @@ class Proof:
     def _repr_latex_(self) -> str:
         lines = [line for step in self.steps for line in _lines(step)]
         return "$$\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}$$"
-
-
-def holds(left, right) -> bool:
-    """Whether sympy can reduce `left - right` (numbers, expressions or matrices) to zero."""
-    return _is_zero(_difference(left, right))
 
 
 def _difference(left, right):

@@ -4,7 +4,23 @@ import sympy
 
 from lorabook.symbolic._proof import Proof, Step, rotation
 
-__all__ = ["lora_is_projected", "risk_decomposition", "tie_example", "unseen_directions"]
+__all__ = ["lora_is_projected", "rank_constrained", "risk_decomposition", "tie_example", "unseen_directions"]
+
+
+def rank_constrained() -> Proof:
+    """Lemma `lem-rank-constrained` for matrices of every size: why the squares in its proof add.
+
+    D is any update, a prime marks transposes, + the pseudo-inverse.
+    """
+    R, D, X, X_t, X_plus = sympy.symbols("R D X X' X^+", commutative=False)
+    rest = R - R * X_plus * X
+    return Proof(
+        "rank-constrained least squares, all sizes",
+        (
+            Step("a residual has two parts", R - D * X, rest + (R * X_plus - D) * X),
+            Step("they are orthogonal", rest * X_t, sympy.Integer(0), ((X_plus * X * X_t, X_t),)),
+        ),
+    )
 
 
 def lora_is_projected() -> Proof:
