@@ -89,7 +89,7 @@ class RankPath:
     directions: Float[np.ndarray, "d_y k"]
     """Orthonormal output directions, most fitted energy first; rank r keeps the first r."""
     updates: Float[np.ndarray, "k d_x"]
-    """The full fine-tuning update in those directions: `D_r = directions[:, :r] @ updates[:r]`."""
+    """The full fine-tuning update in those directions; `directions[:, :r] @ updates[:r]` is that of rank r."""
     singular_values: Float[np.ndarray, " k"]
     """Singular values of the fitted residual `(Y - W0 X) X^+ X`; rank r leaves `sum_{i>r} s_i^2` unfitted."""
     max_rank: int
