@@ -83,3 +83,30 @@ def z_score(values, mean: Real) -> float:
 def z_limit(count: int, false_alarms: float = 1e-4) -> float:
     """What one of `count` standard normal scores exceeds in absolute value with at most the given probability."""
     return float(-ndtri(false_alarms / (2 * count)))
+
+
+def risk_draws(task: Task, n: int, draws: int, seed: int) -> np.ndarray:
+    """Excess risks of ranks 0, 1, …, min(d_x, d_y, n) on fresh Gaussian data sets, (draws, ranks); small sizes.
+
+    All data sets at once, by stacked decompositions: the same numbers as `rank_path(...).excess_risks(task)`.
+    """
+    rng = np.random.default_rng([seed, n])
+    X = rng.standard_normal((draws, task.d_x, n))
+    E = rng.standard_normal((draws, task.d_y, n))
+    white = task.whiten(np.eye(task.d_x))
+    X = white @ X
+    noise = task.noise_cov * np.eye(task.d_y) if np.ndim(task.noise_cov) == 0 else task.noise_cov
+    E = np.linalg.cholesky(noise) @ E if np.any(noise) else 0.0 * E
+    residual = task.shift @ X + E
+    U, s, Vt = np.linalg.svd(X, full_matrices=False)
+    directions, sizes, right = np.linalg.svd(residual @ Vt.swapaxes(1, 2), full_matrices=False)
+    updates = (sizes[:, :, None] * right / s[:, None, :]) @ U.swapaxes(1, 2) @ white
+    shift = task.shift @ white
+    in_directions = directions.swapaxes(1, 2) @ shift
+    kept = np.sum((updates - in_directions) ** 2, axis=2)
+    dropped = np.sum(in_directions**2, axis=2)
+    never = np.sum(shift**2) - np.sum(dropped, axis=1)
+    zero = np.zeros((draws, 1))
+    below = np.hstack([zero, np.cumsum(kept, axis=1)])
+    above = np.hstack([np.cumsum(dropped[:, ::-1], axis=1)[:, ::-1], zero])
+    return below + above + never[:, None]
