@@ -14,7 +14,7 @@ def matrix(name: str, value, rows: int | None = None, columns: int | None = None
 
     `rows` and `columns` are the required sizes (None: any size from 1 up); `meaning` says where they come from.
     """
-    array = _real_array(name, value)
+    array = real_array(name, value)
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}; it must be a matrix with two axes{_because(meaning)}")
     wanted = tuple(
@@ -29,7 +29,7 @@ def matrix(name: str, value, rows: int | None = None, columns: int | None = None
 
 def vector(name: str, value) -> np.ndarray:
     """Return `value` as a finite real float64 vector, possibly empty."""
-    array = _real_array(name, value)
+    array = real_array(name, value)
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}; it must be a vector with one axis")
     return array
@@ -92,7 +92,7 @@ def generator(seed, stream: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(stream,)))
 
 
-def _real_array(name: str, value) -> np.ndarray:
+def real_array(name: str, value) -> np.ndarray:
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "fiub":

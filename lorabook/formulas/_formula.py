@@ -84,6 +84,15 @@ class Formula:
             numbers[symbol] = _evaluate(definition, numbers)
         return _evaluate(self.expression, numbers)
 
+    def terms(self, **values) -> tuple:
+        """The values of the terms of a sum written with `_written.add`, in their order. Errors as in a call."""
+        parts = [Formula(self.name, self.equation, term, self.definitions) for term in self.expression.args]
+        needed = [{symbol.name.replace("\\", "") for symbol in part.symbols} for part in parts]
+        if set().union(*needed) != {name.replace("\\", "") for name in values}:
+            self(**values)
+        values = {name.replace("\\", ""): value for name, value in values.items()}
+        return tuple(part(**{name: values[name] for name in names}) for part, names in zip(parts, needed, strict=True))
+
     @cached_property
     def plain(self) -> sympy.Expr:
         """The expression in sympy's own order and in the free symbols alone, for computing with it."""
@@ -91,6 +100,18 @@ class Formula:
         while any(symbol in expression.free_symbols for symbol in self.definitions):
             expression = expression.subs({symbol: value.doit() for symbol, value in self.definitions.items()})
         return expression
+
+    def log(self, **values):
+        """Logarithm of a product of powers and gamma functions, which may itself be beyond the largest number."""
+        symbols, function = self._compiled_log
+        return function(*(values[symbol.name.replace("\\", "")] for symbol in symbols))
+
+    @cached_property
+    def _compiled_log(self) -> tuple:
+        logarithm = sympy.expand_log(sympy.log(self.plain), force=True)
+        logarithm = logarithm.subs({sympy.log(g): sympy.loggamma(*g.args) for g in logarithm.atoms(sympy.gamma)})
+        symbols = sorted(self.symbols, key=lambda symbol: symbol.name)
+        return symbols, sympy.lambdify(symbols, logarithm, modules=["scipy", "numpy"])
 
     @cached_property
     def _compiled(self) -> tuple:

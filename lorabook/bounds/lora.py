@@ -1,0 +1,186 @@
+"""Upper bounds of LoRA's mean risk in the paper's shape: Theorems 2, 4, Propositions 4, 6, Corollaries 1, 2."""
+
+from typing import Literal
+
+import numpy as np
+
+from lorabook import _validate, formulas
+from lorabook._arrays import Integer, Real, Seed
+from lorabook.bounds._setting import (
+    checked,
+    checked_rank,
+    estimate,
+    feature_scale,
+    kappa_moments,
+    largest_feature_variance,
+    need_isotropic,
+    noise_spectrum,
+    shift_values,
+    smaller_larger,
+    unseen_draws,
+)
+from lorabook.bounds._terms import Terms
+from lorabook.linalg import spectral_tail
+from lorabook.task import Task
+
+__all__ = ["inevitable_error", "lora_bound", "lora_bound_exact_rank", "lora_bound_three_terms", "lora_variance_limit"]
+
+
+def inevitable_error(task: Task, rank: Integer) -> float:
+    """`tau_r^2 = sum_{i>r} sigma_i^2(Delta_* Sigma_x^{1/2})`: no update of rank r has a smaller excess risk.
+
+    Raises ValueError if the rank is not an integer of at least 0.
+    Source: Appendix V.3 of the paper, (189)–(190); chapter *The setting*.
+
+    >>> task = Task(W0=np.zeros((2, 2)), shift=np.diag([3.0, 1.0]))
+    >>> inevitable_error(task, 1)
+    1.0
+    """
+    task, _ = checked(task, 1)
+    return spectral_tail(shift_values(task), rank)
+
+
+def lora_bound(task: Task, n: Integer, rank: Integer, draws: Integer = 4000, seed: Seed = 0) -> Terms:
+    """Upper bound of LoRA's mean risk, the square not split: terms `bias`, `square`, `tail`, and `cross`.
+
+    `2 r (s_{r+1}(Delta_*) sqrt(E[kappa lambda_max(Sigma_hat)]) + 2 (sqrt k + sqrt d_y) sqrt(lambda_max(Sigma_e) E kappa
+    / n))^2 + T_r`. For n >= d_x this is Theorem 2, with T_r the inevitable error. For n < d_x it is V' of Theorem 4 and
+    the bias B of full fine-tuning is added: the bound is `B + V'` for isotropic features and `(sqrt B + sqrt V')^2`,
+    that is a term `cross` of `2 sqrt(B V')`, otherwise.
+
+    The moments of kappa_X are simulated (`draws`, `seed`); infinite for |n - d_x| <= 1.
+
+    Raises ValueError unless 1 <= rank <= min(d_x, d_y).
+    Source: Theorems 2 and 4 of the paper, constants re-derived; chapters *More data …*, *Fewer data than dimensions*.
+
+    >>> task = Task.gaussian(d_x=10, d_y=8, shift_rank=2, noise_std=1.0, seed=0)
+    >>> bound = lora_bound(task, n=40, rank=2)
+    >>> sorted(bound), bound["tail"]
+    (['bias', 'cross', 'square', 'tail'], 0.0)
+    """
+    task, n, rank = *checked(task, n), checked_rank(task, rank)
+    values, tail = _ingredients(task, n, rank, draws, seed), _tail(task, n, rank)
+    square, tail = formulas.lora_bound.terms(**values, T_r=tail)
+    return _with_bias(task, n, draws, seed, {"square": float(square), "tail": float(tail)})
+
+
+def lora_bound_three_terms(
+    task: Task,
+    n: Integer,
+    rank: Integer,
+    constants: Literal["book", "paper"] = "book",
+    draws: Integer = 4000,
+    seed: Seed = 0,
+) -> Terms:
+    """The three-term forms (12) and (17): terms `bias`, `variance`, `tail_operator`, `tail_frobenius`, and `cross`.
+
+    `16 r lambda_max(Sigma_e) (sqrt k + sqrt d_y)^2 E kappa / n + 4 r E[kappa lambda_max(Sigma_hat)] s_{r+1}^2(Delta_*)`
+    plus `lambda_max(Sigma_x) sum_{i>r} s_i^2(Delta_*)`, the sum up to n if n < d_x. With `constants="paper"`
+    they are what the paper's own lemma gives: 64, `16 E[kappa lambda_max(Sigma_hat)] + 8 lambda_max(Sigma_x)` and 2.
+
+    Raises ValueError unless 1 <= rank <= min(d_x, d_y) and constants is "book" or "paper".
+    Source: Theorems 2 and 4 of the paper, (12), (17).
+
+    >>> task = Task.gaussian(d_x=10, d_y=8, shift_rank=2, noise_std=1.0, seed=0)
+    >>> book, paper = (lora_bound_three_terms(task, 40, 2, constants) for constants in ("book", "paper"))
+    >>> paper["variance"] / book["variance"]
+    4.0
+    """
+    task, n, rank = *checked(task, n), checked_rank(task, rank)
+    if constants not in ("book", "paper"):
+        raise ValueError(f'constants is {constants!r}; it must be "book" or "paper"')
+    formula = formulas.lora_bound_three_terms if constants == "book" else formulas.lora_bound_paper
+    values = _ingredients(task, n, rank, draws, seed)
+    scale = largest_feature_variance(task)
+    s = shift_values(task, whitened=False)
+    tail = scale * float(np.sum(s[rank : max(rank, min(n, len(s)))] ** 2))
+    extra = {} if constants == "book" else {"lambda_x": scale}
+    terms = [float(term) for term in formula.terms(**values, **extra, T_r=tail)]
+    names = ("variance", "tail_operator", "tail_frobenius")
+    return _with_bias(task, n, draws, seed, dict(zip(names, terms, strict=True)))
+
+
+def lora_bound_exact_rank(task: Task, n: Integer, rank: Integer, draws: Integer = 4000, seed: Seed = 0) -> Terms:
+    """Upper bound for a shift of rank at most r: terms `bias`, `variance`, `cross`.
+
+    `8 r lambda_max(Sigma_e) (sqrt k + sqrt d_y)^2 E kappa_X / n`, plus the bias of full fine-tuning if n < d_x; for
+    anisotropic features and n < d_x combined as `(sqrt B + sqrt V)^2`.
+
+    Raises ValueError unless rank(Delta_*) <= rank <= min(d_x, d_y).
+    Source: Corollaries 1 and 2 of the paper, (13), (18), constant re-derived.
+
+    >>> task = Task.gaussian(d_x=10, d_y=8, shift_rank=2, noise_std=1.0, seed=0)
+    >>> sorted(lora_bound_exact_rank(task, n=40, rank=2))
+    ['bias', 'cross', 'variance']
+    """
+    task, n, rank = *checked(task, n), checked_rank(task, rank)
+    shift_rank = int(np.sum(shift_values(task) > 0))
+    if shift_rank > rank:
+        raise ValueError(
+            f"rank is {rank}; Corollaries 1 and 2 need it to be at least the rank of the shift, {shift_rank}"
+        )
+    values = _ingredients(task, n, rank, draws, seed)
+    del values["sigma_{r+1}"], values["barchi"]
+    return _with_bias(task, n, draws, seed, {"variance": float(formulas.lora_bound_exact_rank(**values))})
+
+
+def lora_variance_limit(task: Task, n: Integer, rank: Integer, constant: Real = 16.0) -> float:
+    """What the variance term tends to: `C r lambda_max(Sigma_e) (sqrt k + sqrt d_y)^2 / (sqrt N - sqrt k)^2`.
+
+    In the proportional limit, k / N to a number in (0, 1); C = 16 for Theorems 2 and 4, 8 for the Corollaries. For
+    n < d_x features must be isotropic. Infinite at n = d_x.
+
+    Raises ValueError unless 1 <= rank <= min(d_x, d_y), or for n < d_x with anisotropic features.
+    Source: Propositions 4 and 6 of the paper.
+
+    >>> task = Task.gaussian(d_x=25, d_y=25, shift_rank=2, noise_std=1.0, seed=0)
+    >>> lora_variance_limit(task, n=100, rank=2)
+    128.0
+    """
+    task, n, rank = *checked(task, n), checked_rank(task, rank)
+    constant = _validate.number("constant", constant, strict=True)
+    if n < task.d_x:
+        need_isotropic(task, "Proposition 6")
+    k, N = smaller_larger(task, n)
+    if k == N:
+        return float("inf")
+    largest = float(noise_spectrum(task)[0])
+    return float(formulas.lora_variance_limit(c=constant, k=k, N=N, d_y=task.d_y, r=rank, lambda_varepsilon=largest))
+
+
+def _ingredients(task: Task, n: int, rank: int, draws, seed) -> dict:
+    draws = _validate.integer("draws", draws, 2)
+    kappa, product = kappa_moments(task, n, draws, seed)
+    s = np.append(shift_values(task, whitened=False), 0.0)
+    return {
+        "barkappa": kappa.value,
+        "barchi": product.value if s[rank] > 0 else 0.0,  # nothing to multiply: infinity times zero counts as zero
+        "sigma_{r+1}": float(s[rank]),
+        "lambda_varepsilon": float(noise_spectrum(task)[0]),
+        "k": min(n, task.d_x),
+        "d_y": task.d_y,
+        "n": n,
+        "r": rank,
+    }
+
+
+def _tail(task: Task, n: int, rank: int) -> float:
+    """T_r: the inevitable error, or for n < d_x a bound of `E sum_{i>r} s_i^2(Delta_* Pi Sigma_x^{1/2})`."""
+    if n >= task.d_x:
+        return inevitable_error(task, rank)
+    s = shift_values(task, whitened=False)
+    tail = largest_feature_variance(task) * float(np.sum(s[rank : max(rank, min(n, len(s)))] ** 2))
+    scale = feature_scale(task)
+    return tail if scale is None else min(tail, scale * n / task.d_x * float(np.sum(s[rank:] ** 2)))
+
+
+def _with_bias(task: Task, n: int, draws, seed, terms: dict) -> Terms:
+    """Add the bias of full fine-tuning, and the cross term where Pythagoras does not apply."""
+    if n >= task.d_x:
+        return Terms({"bias": 0.0, **terms, "cross": 0.0})
+    scale = feature_scale(task)
+    if scale is not None:
+        return Terms({"bias": scale * (1 - n / task.d_x) * float(np.sum(task.shift**2)), **terms, "cross": 0.0})
+    bias = estimate(unseen_draws(task, n, draws, seed))
+    cross = 2 * float(np.sqrt(bias.value * sum(terms.values())))
+    return Terms({"bias": bias.value, **terms, "cross": cross}, {"bias": bias.standard_error})
