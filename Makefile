@@ -17,7 +17,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 BUILD = $(BIN)/jupyter-book build . -W --keep-going
 PYTEST = $(BIN)/python -m pytest
 
-.PHONY: help book test html notebooks lab clean browser lint test-library test-notebooks test-site check-site screenshots links
+.PHONY: help book test html notebooks lab clean browser lint test-library test-notebooks test-site check-site screenshots links mutants
 
 help:
 	@echo "make book            set up, execute every chapter afresh, build the site, say where it is"
@@ -30,6 +30,7 @@ help:
 	@echo "make test-library    the tests of lorabook and its doctests, with coverage"
 	@echo "make test-notebooks  execute every chapter and compare its outputs with the committed ones"
 	@echo "make test-site       open every page in Chromium, without a network"
+	@echo "make mutants         change the library in small ways: do the tests notice? (MODULES=bounds for one)"
 	@echo "make screenshots     every page, light and dark, wide and phone, into screenshots/"
 	@echo "make links           look up every link that leaves the site"
 	@echo "make clean           remove everything that make made"
@@ -84,6 +85,10 @@ check-site: browser
 screenshots: html browser
 	$(BIN)/python -m tools.screenshots
 
+# Minutes a module, so it is no part of `make test`.
+mutants: $(INSTALLED)
+	$(BIN)/python tools/mutants.py $(MODULES)
+
 # Needs a network, so it is no part of `make test`.
 links: $(INSTALLED)
 	$(BIN)/jupyter-book build . --builder linkcheck --keep-going
@@ -102,5 +107,5 @@ test: $(INSTALLED)
 	exit $$failed
 
 clean:
-	rm -rf $(VENV) _build screenshots *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
+	rm -rf $(VENV) _build screenshots mutants *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

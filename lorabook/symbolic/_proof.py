@@ -61,7 +61,8 @@ def _difference(left, right):
     difference = _value(left) - _value(right)
     if isinstance(difference, sympy.MatrixBase):
         return difference.applyfunc(sympy.simplify)
-    return sympy.simplify(sympy.expand(difference))
+    difference = sympy.expand(difference)
+    return sympy.simplify(sympy.gammasimp(sympy.expand_func(difference)) if difference.has(sympy.gamma) else difference)
 
 
 def _value(side):
