@@ -111,6 +111,16 @@ class RankPath:
 
         Raises ValueError if `task` is not a Task or its weights have another shape than W0.
         """
+        kept, missed = self.risk_parts(task)
+        return kept + missed
+
+    def risk_parts(self, task: Task) -> tuple[Float[np.ndarray, " ranks"], Float[np.ndarray, " ranks"]]:
+        """The two terms of (D1) for every rank 0, 1, …, max_rank: error in what is kept, and what is missed.
+
+        `||P_r (W_FFT - W_*) S||_F^2`, which grows with the rank, and `||(I - P_r) (W_* - W0) S||_F^2`, which falls.
+
+        Raises ValueError as `excess_risks` does.
+        """
         if not isinstance(task, Task):
             raise ValueError(f"task is {task!r}; it must be a Task")
         if task.W0.shape != self.W0.shape:
@@ -125,8 +135,8 @@ class RankPath:
         never_reached = np.sum((shift - U @ in_directions) ** 2)
         below = np.concatenate([[0.0], np.cumsum(kept)])
         above = np.concatenate([np.cumsum(dropped[::-1])[::-1], [0.0]])
-        risks = below + above + never_reached
-        return np.pad(risks, (0, self.max_rank + 1 - len(risks)), mode="edge")
+        padding = (0, self.max_rank + 1 - len(below))
+        return np.pad(below, padding, mode="edge"), np.pad(above + never_reached, padding, mode="edge")
 
 
 def rank_path(

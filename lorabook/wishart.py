@@ -58,7 +58,7 @@ def bartlett(size: Integer, dof: Integer, seed: Seed, draws: Integer | None = No
     count = 1 if draws is None else _validate.integer("draws", draws, 1)
     rng = _validate.generator(seed, _BARTLETT_STREAM)
     columns = min(size, dof)
-    L = np.tril(rng.standard_normal((count, size, columns)), -1)
+    L = np.tril(rng.standard_normal((count, size, columns)))
     L[:, range(columns), range(columns)] = np.sqrt(rng.chisquare(dof - np.arange(columns), (count, columns)))
     return L[0] if draws is None else L
 
@@ -96,7 +96,7 @@ def eigenvalues(size: Integer, dof: Integer, draws: Integer, seed: Seed) -> Floa
     diagonal = squares.copy()
     diagonal[:, 1:] += below
     off = np.sqrt(squares[:, :-1] * below)
-    spectra = [eigh_tridiagonal(d, e, eigvals_only=True) if k > 1 else d for d, e in zip(diagonal, off, strict=True)]
+    spectra = [eigh_tridiagonal(diagonal[i], off[i], eigvals_only=True) for i in range(draws)]
     return np.maximum(np.array(spectra), np.finfo(float).tiny)
 
 
@@ -112,7 +112,7 @@ def inverse_trace(size: Integer, dof: Integer) -> float:
     inf
     """
     size, dof = _invertible(size, dof)
-    return float(formulas.inverse_trace(k=size, N=dof)) if dof > size + 1 else float("inf")
+    return float(formulas.inverse_trace(k=size, N=dof)) if dof > size + 1 else np.inf
 
 
 def inverse_trace_square(size: Integer, dof: Integer) -> float:
@@ -125,7 +125,7 @@ def inverse_trace_square(size: Integer, dof: Integer) -> float:
     0.06666666666666667
     """
     size, dof = _invertible(size, dof)
-    return float(formulas.inverse_trace_square(k=size, N=dof)) if dof > size + 3 else float("inf")
+    return float(formulas.inverse_trace_square(k=size, N=dof)) if dof > size + 3 else np.inf
 
 
 def inverse_smallest(
@@ -134,10 +134,11 @@ def inverse_smallest(
     """`E lambda_min(W_k(N))^{-power}` by simulation: phi(k, N) for power 1, phi_2(k, N) for power 2.
 
     It is infinite, returned as (inf, 0), unless `N - k + 1 > 2 power`. The variance of one draw is finite only if
-    `N - k + 1 > 4 power`: closer to the threshold the standard error understates the error. Size 1 is exact.
+    `N - k + 1 > 4 power`, that is `N >= k + 4` for power 1 and `N >= k + 8` for power 2: closer to the threshold the
+    standard error understates the error. Size 1 is exact.
 
     Raises ValueError unless 1 <= size <= dof, power is 1 or 2, and draws is an integer of at least 2.
-    Source: notation of section 2 of chapter *Gaussian matrices*; used in Theorems 2 and 4.
+    Source: section *The smallest eigenvalue* of chapter *Gaussian matrices*; used in Theorems 2 and 4.
 
     >>> inverse_smallest(1, 7)
     Estimate(value=0.2, standard_error=0.0)
@@ -148,9 +149,9 @@ def inverse_smallest(
     power = _validate.integer("power", power, 1, 2)
     draws = _validate.integer("draws", draws, 2)
     if dof - size + 1 <= 2 * power:
-        return Estimate(float("inf"), 0.0)
+        return Estimate(np.inf, 0.0)
     if size == 1:
-        return Estimate(1.0 / (dof - 2) if power == 1 else 1.0 / ((dof - 2) * (dof - 4)), 0.0)
+        return Estimate(_inverse_power_trace(1, dof, power), 0.0)
     rng = _validate.generator(seed, _SMALLEST_STREAM)
     return _estimate(eigenvalues(size, dof, draws, rng)[:, 0] ** -power)
 
@@ -172,15 +173,16 @@ def inverse_smallest_bound(size: Integer, dof: Integer, power: Integer = 1) -> f
     """
     size, dof = _invertible(size, dof)
     power = _validate.integer("power", power, 1, 2)
-    gap = dof - size
-    if gap + 1 <= 2 * power:
-        return float("inf")
-    trace = formulas.inverse_trace if power == 1 else formulas.inverse_square_trace
-    return min(float(trace(k=size, N=dof)), _tail_moment(size, dof, power))
+    if dof - size + 1 <= 2 * power:
+        return np.inf
+    return min(_inverse_power_trace(size, dof, power), _tail_moment(size, dof, power))
 
 
 def condition_number(size: Integer, dof: Integer, draws: Integer = 10_000, seed: Seed = 0) -> Estimate:
     """`E[lambda_max / lambda_min]` of `W_k(N)` by simulation; (inf, 0) for N <= k + 1, exactly 1 for size 1.
+
+    The variance of one draw is finite only if N >= k + 4: closer to the threshold the standard error understates the
+    error.
 
     Raises ValueError unless 1 <= size <= dof and draws is an integer of at least 2.
     Source: the tail term of Theorem 2 of the paper, (12); chapter *More data than dimensions*.
@@ -193,7 +195,7 @@ def condition_number(size: Integer, dof: Integer, draws: Integer = 10_000, seed:
     if size == 1:
         return Estimate(1.0, 0.0)
     if dof <= size + 1:
-        return Estimate(float("inf"), 0.0)
+        return Estimate(np.inf, 0.0)
     spectra = eigenvalues(size, dof, draws, _validate.generator(seed, _CONDITION_STREAM))
     return _estimate(spectra[:, -1] / spectra[:, 0])
 
@@ -234,7 +236,7 @@ def marchenko_pastur_atom(ratio: Real) -> float:
     >>> marchenko_pastur_atom(2.0), marchenko_pastur_atom(0.5)
     (0.5, 0.0)
     """
-    return max(0.0, 1.0 - 1.0 / _validate.number("ratio", ratio, strict=True))
+    return float(formulas.marchenko_pastur_atom(c=_validate.number("ratio", ratio, strict=True)))
 
 
 def marchenko_pastur_density(x: Real | Float[np.ndarray, "..."], ratio: Real) -> Real | Float[np.ndarray, "..."]:
@@ -258,48 +260,44 @@ def marchenko_pastur_density(x: Real | Float[np.ndarray, "..."], ratio: Real) ->
 def marchenko_pastur_cdf(x: Real | Float[np.ndarray, "..."], ratio: Real) -> Real | Float[np.ndarray, "..."]:
     """Distribution function of the limiting spectrum of `W_k(N) / N`, the atom at zero included.
 
-    By Gauss–Legendre quadrature after `x = 1 + c + 2 sqrt(c) cos t`, which takes the square roots at the edges away.
+    In closed form, with the angle t that x has on the circle from edge to edge: `cos t = (1 + c - x) / (2 sqrt c)`.
 
     Raises ValueError unless x is finite and real and the ratio a finite number above 0.
 
     >>> round(marchenko_pastur_cdf(4.0, 1.0), 9), round(marchenko_pastur_cdf(0.0, 2.0), 9)
     (1.0, 0.5)
     """
-    _, high = marchenko_pastur_edges(ratio)
+    ratio = _validate.number("ratio", ratio, strict=True)
     x = np.asarray(_validate.real_array("x", x))
-    start = np.arccos(np.clip((x - 1 - ratio) / (2 * np.sqrt(ratio)), -1.0, 1.0))
-    nodes, weights = np.polynomial.legendre.leggauss(200)
-    half = (np.pi - start[..., None]) / 2
-    t = np.pi - half * (1 + nodes)
-    # The density times |dx / dt|, in half angles: for ratio 1 numerator and denominator vanish together at x = 0.
-    squared_cos = np.cos(t / 2) ** 2
-    denominator = (1 - np.sqrt(ratio)) ** 2 + 4 * np.sqrt(ratio) * squared_cos
-    density = 8 / np.pi * np.sin(t / 2) ** 2 * squared_cos / denominator
-    mass = np.sum(weights * half * density, axis=-1)
-    cdf = np.where(x < 0, 0.0, marchenko_pastur_atom(ratio) + mass)
-    cdf = np.where(x >= high, 1.0, cdf)
+    t = np.arccos(np.clip(formulas.marchenko_pastur_cosine(x=x, c=ratio), -1.0, 1.0))
+    cdf = marchenko_pastur_atom(ratio) + formulas.marchenko_pastur_integral(t=t, c=ratio)
+    cdf = np.where(x < 0, 0.0, np.clip(cdf, 0.0, 1.0))
     return cdf if cdf.ndim else float(cdf)
+
+
+def _inverse_power_trace(k: int, N: int, power: int) -> float:
+    """`E tr W_k(N)^{-power}`."""
+    trace = formulas.inverse_trace if power == 1 else formulas.inverse_square_trace
+    return float(trace(k=k, N=N))
 
 
 def _tail_moment(k: int, N: int, power: int) -> float:
     """`power * integral_0^inf F(x) x^{-power-1} dx` with the F of `inverse_smallest_bound`."""
-    p, edge = (N - k + 1) / 2, (np.sqrt(N) - np.sqrt(k)) ** 2
+    p, root_edge = (N - k + 1) / 2, np.sqrt(N) - np.sqrt(k)
     log_scale = float(formulas.smallest_eigenvalue_constant.log(k=k, N=N)) - np.log(p)
-    if power >= p:
-        return float("inf")
+    log_edge = 2 * np.log(root_edge)
 
-    def log_tail(x):
-        return min(0.0, log_scale + p * np.log(x), -0.5 * max(np.sqrt(edge) - np.sqrt(x), 0.0) ** 2)
+    def integrand(u):  # x = e^u, below the edge
+        log_tail = min(0.0, log_scale + p * u, -0.5 * (root_edge - np.exp(u / 2)) ** 2)
+        return power * np.exp(log_tail - power * u)
 
-    def integrand(u):  # x = e^u
-        return power * np.exp(log_tail(np.exp(u)) - power * u)
-
-    # Below `first` the power law is the smallest of the three, and its integral is in closed form.
-    first = min(-log_scale / p, np.log(edge)) - 30.0 / (p - power)
+    # Far below, the power law alone, whose integral is in closed form; it is a share of about e^-30 of the whole.
+    first = min(-log_scale / p, log_edge) - 30.0 / (p - power)
     below = power * np.exp(log_scale + (p - power) * first) / (p - power)
-    above = edge**-power  # F = 1 from the edge on
-    grid = np.linspace(first, np.log(edge), 65)
-    return float(below + above + sum(quad(integrand, a, b, limit=200)[0] for a, b in pairwise(grid)))
+    grid = np.linspace(first, log_edge, 65)
+    between = sum(quad(integrand, a, b, limit=200)[0] for a, b in pairwise(grid))
+    above = np.exp(-power * log_edge)  # F = 1 from the edge on
+    return float(below + between + above)
 
 
 def _estimate(values: np.ndarray) -> Estimate:

@@ -70,6 +70,21 @@ def test_exact_values():
     assert wishart.gaussian_norm_bound(4, 9) == 25.0
 
 
+@pytest.mark.parametrize(("size", "dof"), [(1, 9), (2, 8), (5, 11), (20, 40)])
+def test_the_inverse_moments_agree_with_scipy(size, dof):
+    law = stats.invwishart(df=dof, scale=np.eye(size))
+    mean, variance = np.atleast_2d(law.mean()), np.atleast_2d(law.var())
+    assert wishart.inverse_trace(size, dof) == pytest.approx(np.trace(mean), rel=1e-12)
+    square = np.sum(mean**2 + variance)  # E tr V^2
+    bounds = [wishart.inverse_smallest_bound(size, dof, power) for power in (1, 2)]
+    assert bounds <= [np.trace(mean) * (1 + 1e-12), square * (1 + 1e-12)]
+
+
+def test_next_to_the_threshold_the_bound_is_the_mean_trace():
+    assert wishart.inverse_smallest_bound(100, 102) == pytest.approx(100.0, rel=1e-12)
+    assert wishart.inverse_smallest_bound(3, 7, power=2) == pytest.approx(3 * 6 / (4 * 3 * 1), rel=1e-12)
+
+
 def test_where_the_moments_are_infinite():
     assert [np.isinf(wishart.inverse_trace(5, N)) for N in (5, 6, 7)] == [True, True, False]
     assert [np.isinf(wishart.inverse_trace_square(5, N)) for N in (7, 8, 9)] == [True, True, False]
@@ -151,19 +166,31 @@ def test_the_mean_condition_number():
     assert abs(value - other.mean()) < LIMIT * np.sqrt(2) * error
 
 
-@pytest.mark.parametrize("ratio", [0.04, 0.5, 1.0, 2.5])
+def _mass_up_to(x, ratio, moment=0):
+    """`integral u^moment rho(u) du` to x, after `u = low + v^2`: close to ratio 1 the density is steep at the edge."""
+    low, _ = wishart.marchenko_pastur_edges(ratio)
+
+    def integrand(v):
+        u = low + v**2
+        return 2 * v * u**moment * wishart.marchenko_pastur_density(u, ratio)
+
+    top = np.sqrt(x - low)
+    middle = min(10 * np.sqrt(low), top / 2)
+    return sum(quad(integrand, a, b, limit=200)[0] for a, b in ((0, middle), (middle, top)))
+
+
+@pytest.mark.parametrize("ratio", [0.04, 0.5, 0.9999, 1.0, 2.5])
 def test_the_marchenko_pastur_law(ratio):
     low, high = wishart.marchenko_pastur_edges(ratio)
     assert (low, high) == pytest.approx(((1 - ratio**0.5) ** 2, (1 + ratio**0.5) ** 2))
     atom = wishart.marchenko_pastur_atom(ratio)
     assert atom == pytest.approx(max(0, 1 - 1 / ratio))
     for moment, exact in ((0, min(1, 1 / ratio)), (1, 1), (2, 1 + ratio), (3, 1 + 3 * ratio + ratio**2)):
-        value = quad(lambda x, m=moment: x**m * wishart.marchenko_pastur_density(x, ratio), low, high, limit=500)[0]
-        assert value == pytest.approx(exact, rel=1e-6)
-    for x in np.linspace(low, high, 5)[1:-1]:
-        below = quad(lambda t: wishart.marchenko_pastur_density(t, ratio), low, x, limit=500)[0]
-        assert wishart.marchenko_pastur_cdf(x, ratio) == pytest.approx(atom + below, abs=1e-8)
-    assert list(wishart.marchenko_pastur_cdf(np.array([-1.0, high, 9.0]), ratio)) == [0.0, 1.0, 1.0]
+        assert _mass_up_to(high, ratio, moment) == pytest.approx(exact, rel=1e-7)
+    for x in low + (high - low) * np.array([1e-6, 0.01, 0.25, 0.5, 0.75]):
+        below = _mass_up_to(x, ratio)
+        assert wishart.marchenko_pastur_cdf(x, ratio) == pytest.approx(atom + below, abs=1e-9)
+    assert list(wishart.marchenko_pastur_cdf(np.array([-1.0, high, 9.0]), ratio)) == pytest.approx([0, 1, 1], abs=1e-14)
     if low > 0:
         assert list(wishart.marchenko_pastur_cdf(np.array([0.0, low / 2]), ratio)) == pytest.approx([atom, atom])
     assert list(wishart.marchenko_pastur_density(np.array([low / 2 - 1e-9, high + 1, -1.0]), ratio)) == [0, 0, 0]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lorabook import _validate
+from lorabook import _validate, formulas
 from lorabook.linalg import _EPS
 from lorabook.task import Task
 from lorabook.wishart import Estimate, condition_number, inverse_smallest, inverse_trace
@@ -66,6 +66,19 @@ def shift_values(task: Task, whitened: bool = True) -> np.ndarray:
 def finite_mean(task: Task, n: int) -> bool:
     """Whether Gaussian features give risks a finite mean: |n - d_x| >= 2."""
     return abs(n - task.d_x) >= 2
+
+
+def isotropic_bias(task: Task, n: int) -> float:
+    """The bias of full fine-tuning in (16), for isotropic Gaussian features; none if n >= d_x."""
+    if n >= task.d_x:
+        return 0.0
+    energy = feature_scale(task) * float(np.sum(task.shift**2))
+    return float(formulas.full_risk_isotropic.parts[0](d_x=task.d_x, n=n, **{"s^2": energy}))
+
+
+def cross_term(bias: float, rest: float) -> float:
+    """What Minkowski's `(sqrt B + sqrt V)^2` adds to B + V; nothing, not nan, if B = 0 and V is infinite."""
+    return 2 * float(np.sqrt(bias * rest)) if bias else 0.0
 
 
 def kappa_moments(task: Task, n: int, draws: int, seed) -> tuple[Estimate, Estimate]:

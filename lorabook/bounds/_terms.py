@@ -17,9 +17,14 @@ class Terms(Mapping):
 
     values_by_name: dict[str, float]
     standard_errors: dict[str, float] = field(default_factory=dict)
-    """Of the terms that were simulated."""
+    """Of the terms that were simulated, or made of simulated moments."""
     options: dict[str, str] = field(default_factory=dict)
     """For a term that is the smallest of several bounds: which one it is."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the terms, in the order of the formula."""
+        return tuple(self.values_by_name)
 
     @property
     def total(self) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 
 from lorabook import _validate, formulas
 from lorabook._arrays import Integer, Seed
-from lorabook.bounds._setting import checked, estimate, finite_mean, need_isotropic
+from lorabook.bounds._setting import INFINITE, checked, estimate, finite_mean, isotropic_bias, need_isotropic
 from lorabook.bounds._terms import Terms
 from lorabook.task import Task
 
@@ -46,19 +46,14 @@ def full_risk(task: Task, n: Integer) -> Terms:
     inf
     """
     task, n = checked(task, n)
-    trace = task.noise_trace
-    if n >= task.d_x:
-        variance = (
-            formulas.full_risk_gaussian(d_x=task.d_x, n=n, t_varepsilon=trace) if finite_mean(task, n) else np.inf
-        )
-        return Terms({"bias": 0.0, "variance": float(variance) if trace else 0.0})
-    scale = need_isotropic(task, "Proposition 5")
-    energy = scale * float(np.sum(task.shift**2))
-    size = n if finite_mean(task, n) else n - 1  # the bias is finite at n = d_x - 1 too
-    bias, variance = formulas.full_risk_isotropic.terms(d_x=task.d_x, n=size, t_varepsilon=trace, **{"s^2": energy})
-    if not finite_mean(task, n):
-        bias, variance = energy / task.d_x, np.inf if trace else 0.0
-    return Terms({"bias": float(bias), "variance": float(variance)})
+    if n < task.d_x:
+        need_isotropic(task, "Proposition 5")
+    formula = formulas.full_risk_gaussian if n >= task.d_x else formulas.full_risk_isotropic.parts[1]
+    variance = 0.0
+    if task.noise_trace:
+        known = finite_mean(task, n)
+        variance = float(formula(d_x=task.d_x, n=n, t_varepsilon=task.noise_trace)) if known else np.inf
+    return Terms({"bias": isotropic_bias(task, n), "variance": variance})
 
 
 def full_risk_any_features(
@@ -72,6 +67,8 @@ def full_risk_any_features(
 
     `E ||Delta_* Pi_perp Sigma_x^{1/2}||_F^2 + tr(Sigma_e) E tr(Sigma_hat^+ Sigma_x) / n` (15); without the first term
     for n >= d_x (10). Exact but for the simulation, whose standard errors come with the terms. Noise needs no draws.
+    For Gaussian features and |n - d_x| <= 1 the variance is infinite, and said to be; for features of one's own only
+    their author knows whether the mean that is estimated is finite.
 
     Arguments:
         task, n: the setting.
@@ -101,6 +98,8 @@ def full_risk_any_features(
         variances[i] = task.noise_trace * np.sum((white.T @ U / s) ** 2)
         biases[i] = np.sum(task.whiten(task.shift - (task.shift @ U) @ U.T) ** 2) if len(s) < task.d_x else 0.0
     bias, variance = estimate(biases), estimate(variances)
+    if features is None and task.noise_trace and not finite_mean(task, n):
+        variance = INFINITE
     return Terms(
         {"bias": bias.value, "variance": variance.value},
         {"bias": bias.standard_error, "variance": variance.standard_error},

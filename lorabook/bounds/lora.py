@@ -9,8 +9,10 @@ from lorabook._arrays import Integer, Real, Seed
 from lorabook.bounds._setting import (
     checked,
     checked_rank,
+    cross_term,
     estimate,
     feature_scale,
+    isotropic_bias,
     kappa_moments,
     largest_feature_variance,
     need_isotropic,
@@ -22,6 +24,7 @@ from lorabook.bounds._setting import (
 from lorabook.bounds._terms import Terms
 from lorabook.linalg import spectral_tail
 from lorabook.task import Task
+from lorabook.wishart import Estimate
 
 __all__ = ["inevitable_error", "lora_bound", "lora_bound_exact_rank", "lora_bound_three_terms", "lora_variance_limit"]
 
@@ -48,7 +51,8 @@ def lora_bound(task: Task, n: Integer, rank: Integer, draws: Integer = 4000, see
     the bias B of full fine-tuning is added: the bound is `B + V'` for isotropic features and `(sqrt B + sqrt V')^2`,
     that is a term `cross` of `2 sqrt(B V')`, otherwise.
 
-    The moments of kappa_X are simulated (`draws`, `seed`); infinite for |n - d_x| <= 1.
+    The moments of kappa_X are simulated (`draws`, `seed`), and the terms have standard errors accordingly; infinite for
+    |n - d_x| <= 1, unless there is neither noise nor a tail for them to multiply.
 
     Raises ValueError unless 1 <= rank <= min(d_x, d_y).
     Source: Theorems 2 and 4 of the paper, constants re-derived; chapters *More data …*, *Fewer data than dimensions*.
@@ -59,9 +63,9 @@ def lora_bound(task: Task, n: Integer, rank: Integer, draws: Integer = 4000, see
     (['bias', 'cross', 'square', 'tail'], 0.0)
     """
     task, n, rank = *checked(task, n), checked_rank(task, rank)
-    values, tail = _ingredients(task, n, rank, draws, seed), _tail(task, n, rank)
-    square, tail = formulas.lora_bound.terms(**values, T_r=tail)
-    return _with_bias(task, n, draws, seed, {"square": float(square), "tail": float(tail)})
+    values, errors = _ingredients(task, n, rank, draws, seed)
+    values["T_r"] = _tail(task, n, rank)
+    return _with_bias(task, n, draws, seed, *_terms(formulas.lora_bound.parts, ("square", "tail"), values, errors))
 
 
 def lora_bound_three_terms(
@@ -90,14 +94,10 @@ def lora_bound_three_terms(
     if constants not in ("book", "paper"):
         raise ValueError(f'constants is {constants!r}; it must be "book" or "paper"')
     formula = formulas.lora_bound_three_terms if constants == "book" else formulas.lora_bound_paper
-    values = _ingredients(task, n, rank, draws, seed)
-    scale = largest_feature_variance(task)
-    s = shift_values(task, whitened=False)
-    tail = scale * float(np.sum(s[rank : max(rank, min(n, len(s)))] ** 2))
-    extra = {} if constants == "book" else {"lambda_x": scale}
-    terms = [float(term) for term in formula.terms(**values, **extra, T_r=tail)]
+    values, errors = _ingredients(task, n, rank, draws, seed)
+    values |= {"T_r": _frobenius_tail(task, n, rank), "lambda_x": largest_feature_variance(task)}
     names = ("variance", "tail_operator", "tail_frobenius")
-    return _with_bias(task, n, draws, seed, dict(zip(names, terms, strict=True)))
+    return _with_bias(task, n, draws, seed, *_terms(formula.parts, names, values, errors))
 
 
 def lora_bound_exact_rank(task: Task, n: Integer, rank: Integer, draws: Integer = 4000, seed: Seed = 0) -> Terms:
@@ -119,9 +119,8 @@ def lora_bound_exact_rank(task: Task, n: Integer, rank: Integer, draws: Integer 
         raise ValueError(
             f"rank is {rank}; Corollaries 1 and 2 need it to be at least the rank of the shift, {shift_rank}"
         )
-    values = _ingredients(task, n, rank, draws, seed)
-    del values["sigma_{r+1}"], values["barchi"]
-    return _with_bias(task, n, draws, seed, {"variance": float(formulas.lora_bound_exact_rank(**values))})
+    values, errors = _ingredients(task, n, rank, draws, seed)
+    return _with_bias(task, n, draws, seed, *_terms((formulas.lora_bound_exact_rank,), ("variance",), values, errors))
 
 
 def lora_variance_limit(task: Task, n: Integer, rank: Integer, constant: Real = 16.0) -> float:
@@ -148,39 +147,57 @@ def lora_variance_limit(task: Task, n: Integer, rank: Integer, constant: Real = 
     return float(formulas.lora_variance_limit(c=constant, k=k, N=N, d_y=task.d_y, r=rank, lambda_varepsilon=largest))
 
 
-def _ingredients(task: Task, n: int, rank: int, draws, seed) -> dict:
+def _ingredients(task: Task, n: int, rank: int, draws, seed) -> tuple[dict, dict]:
+    """What the formulas are functions of, and the standard errors of what was simulated."""
     draws = _validate.integer("draws", draws, 2)
     kappa, product = kappa_moments(task, n, draws, seed)
-    s = np.append(shift_values(task, whitened=False), 0.0)
-    return {
+    largest, s = float(noise_spectrum(task)[0]), np.append(shift_values(task, whitened=False), 0.0)
+    nothing = Estimate(0.0, 0.0)  # infinity times zero counts as zero
+    kappa, product = kappa if largest else nothing, product if s[rank] else nothing
+    values = {
         "barkappa": kappa.value,
-        "barchi": product.value if s[rank] > 0 else 0.0,  # nothing to multiply: infinity times zero counts as zero
+        "barchi": product.value,
         "sigma_{r+1}": float(s[rank]),
-        "lambda_varepsilon": float(noise_spectrum(task)[0]),
+        "lambda_varepsilon": largest,
         "k": min(n, task.d_x),
         "d_y": task.d_y,
         "n": n,
         "r": rank,
     }
+    return values, {"barkappa": kappa.standard_error, "barchi": product.standard_error}
+
+
+def _terms(parts, names, values: dict, errors: dict) -> tuple[dict, dict]:
+    """The terms by name, and by how much each grows if every simulated moment grows by its standard error."""
+    raised = values | {name: values[name] + error for name, error in errors.items()}
+    terms, growth = {}, {}
+    for name, part in zip(names, parts, strict=True):
+        terms[name] = float(part(**{key: values[key] for key in part.names}))
+        if any(errors.get(key) for key in part.names):
+            growth[name] = float(part(**{key: raised[key] for key in part.names})) - terms[name]
+    return terms, growth
 
 
 def _tail(task: Task, n: int, rank: int) -> float:
     """T_r: the inevitable error, or for n < d_x a bound of `E sum_{i>r} s_i^2(Delta_* Pi Sigma_x^{1/2})`."""
     if n >= task.d_x:
         return inevitable_error(task, rank)
-    s = shift_values(task, whitened=False)
-    tail = largest_feature_variance(task) * float(np.sum(s[rank : max(rank, min(n, len(s)))] ** 2))
-    scale = feature_scale(task)
-    return tail if scale is None else min(tail, scale * n / task.d_x * float(np.sum(s[rank:] ** 2)))
+    scale, tail = feature_scale(task), _frobenius_tail(task, n, rank)
+    if scale is None:
+        return tail
+    energy = scale * spectral_tail(shift_values(task, whitened=False), rank)
+    return min(tail, float(formulas.sharp_signal_under_0(n=n, d_x=task.d_x, **{"s^2": energy})))
 
 
-def _with_bias(task: Task, n: int, draws, seed, terms: dict) -> Terms:
+def _frobenius_tail(task: Task, n: int, rank: int) -> float:
+    """`lambda_max(Sigma_x) sum_{r < i <= n} s_i^2(Delta_*)`."""
+    return largest_feature_variance(task) * spectral_tail(shift_values(task, whitened=False)[:n], rank)
+
+
+def _with_bias(task: Task, n: int, draws, seed, terms: dict, errors: dict) -> Terms:
     """Add the bias of full fine-tuning, and the cross term where Pythagoras does not apply."""
-    if n >= task.d_x:
-        return Terms({"bias": 0.0, **terms, "cross": 0.0})
-    scale = feature_scale(task)
-    if scale is not None:
-        return Terms({"bias": scale * (1 - n / task.d_x) * float(np.sum(task.shift**2)), **terms, "cross": 0.0})
+    if n >= task.d_x or feature_scale(task) is not None:
+        return Terms({"bias": isotropic_bias(task, n), **terms, "cross": 0.0}, errors)
     bias = estimate(unseen_draws(task, n, draws, seed))
-    cross = 2 * float(np.sqrt(bias.value * sum(terms.values())))
-    return Terms({"bias": bias.value, **terms, "cross": cross}, {"bias": bias.standard_error})
+    cross = cross_term(bias.value, sum(terms.values()))
+    return Terms({"bias": bias.value, **terms, "cross": cross}, {"bias": bias.standard_error, **errors})

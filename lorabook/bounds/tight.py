@@ -14,9 +14,11 @@ from lorabook._arrays import Integer, Seed
 from lorabook.bounds._setting import (
     checked,
     checked_rank,
+    cross_term,
     estimate,
     feature_draws,
     feature_scale,
+    isotropic_bias,
     need_isotropic,
     noise_spectrum,
     shift_values,
@@ -39,7 +41,8 @@ def lora_bound_sharp(task: Task, n: Integer, rank: Integer, draws: Integer = 400
     what is discarded of the shift, S = min(S_0, S_1, S_2), with the formulas of Theorem 2' (12') and 4' (17');
     `options` says which was smallest. Moments of extreme eigenvalues enter by `wishart.inverse_smallest_bound`. Only
     chi in S_2 is simulated, and raised by three standard errors. For n < d_x and anisotropic features the bound is
-    `(sqrt B + sqrt V)^2 + S`, its `cross` term `2 sqrt(B V)`, with B and two moments simulated likewise.
+    `(sqrt B + sqrt V)^2 + S`, its `cross` term `2 sqrt(B V)`: two moments in V are simulated and raised likewise, and
+    B, in closed form elsewhere, is simulated and comes with its standard error.
 
     Infinite at |n - d_x| <= 1 (if there is noise). Raises ValueError unless 1 <= rank <= min(d_x, d_y).
     Source: not in the paper; theorems of chapters *More data than dimensions* and *Fewer data than dimensions*.
@@ -56,7 +59,7 @@ def lora_bound_sharp(task: Task, n: Integer, rank: Integer, draws: Integer = 400
     signal, of_what = _smallest({"S0": problem.s0(), "S1": problem.s1(), "S2": problem.s2()})
     terms = {"bias": problem.bias.value, "variance": variance, "signal": signal, "cross": 0.0}
     if not problem.isotropic and n < task.d_x:
-        terms["cross"] = 2 * float(np.sqrt(problem.bias.value * variance))
+        terms["cross"] = cross_term(problem.bias.value, variance)
     errors = {"bias": problem.bias.standard_error} if problem.bias.standard_error else {}
     return Terms(terms, errors, {"variance": which, "signal": of_what})
 
@@ -66,7 +69,7 @@ def strong_signal_risk(task: Task, n: Integer) -> Terms:
 
     `tr(P_* Sigma_e) f(k, N) + tr((I - P_*) Sigma_e) f(r, N)`, P_* the projector on the column space of Delta_* and r
     its rank, plus the bias of full fine-tuning if n < d_x. What exceeds the bias, divided by the noise level, tends to
-    this as the noise tends to 0. Infinite at |n - d_x| <= 1.
+    this as the noise tends to 0. Infinite at |n - d_x| <= 1, where every noise makes the mean infinite.
 
     Raises ValueError for a shift of rank 0, and for n < d_x if n < r + 2 or the features are anisotropic.
     Source: not in the paper; chapters *More data than dimensions*, *Fewer data than dimensions*.
@@ -76,10 +79,8 @@ def strong_signal_risk(task: Task, n: Integer) -> Terms:
     {'bias': 0.0, 'inside': 1.0, 'outside': 0.429}
     """
     task, n = checked(task, n)
-    bias = 0.0
     if n < task.d_x:
-        scale = need_isotropic(task, "the strong-signal limit")
-        bias = scale * (1 - n / task.d_x) * float(np.sum(task.shift**2))
+        need_isotropic(task, "the strong-signal limit")
     U = np.linalg.svd(task.shift)[0]
     rank = int(np.sum(shift_values(task) > 0))
     if rank == 0:
@@ -89,10 +90,12 @@ def strong_signal_risk(task: Task, n: Integer) -> Terms:
     noise = task.noise_cov * np.eye(task.d_y) if np.ndim(task.noise_cov) == 0 else task.noise_cov
     inside = float(np.sum(U[:, :rank] * (noise @ U[:, :rank])))
     k, N = smaller_larger(task, n)
-    if N - k < 2:
-        return Terms({"bias": bias, "inside": INF if inside else 0.0, "outside": 0.0})
-    kept, lost = formulas.strong_signal.terms(**{"p_*": inside}, t_varepsilon=task.noise_trace, k=k, N=N, r=rank)
-    return Terms({"bias": bias, "inside": float(kept), "outside": float(lost)})
+    kept, lost = 0.0, 0.0
+    if task.noise_trace:
+        of_inside, of_outside = formulas.strong_signal.parts
+        kept = of_inside(**{"p_*": inside}, k=k, N=N) if N - k >= 2 else INF
+        lost = of_outside(**{"p_*": inside}, t_varepsilon=task.noise_trace, r=rank, N=N) if N - rank >= 2 else INF
+    return Terms({"bias": isotropic_bias(task, n), "inside": float(kept), "outside": float(lost)})
 
 
 @dataclass(frozen=True)
@@ -121,20 +124,17 @@ class _Problem:
     def of(cls, task: Task, n: int, rank: int, draws: int, seed) -> "_Problem":
         k, N = smaller_larger(task, n)
         s = np.concatenate([shift_values(task), np.zeros(rank + 1)])
-        scale, closed = feature_scale(task), n >= task.d_x or feature_scale(task) is not None
-        if closed:
+        isotropic = feature_scale(task) is not None
+        if n >= task.d_x or isotropic:
             f, o, f_2 = (
                 wishart.inverse_trace(k, N),
                 wishart.inverse_smallest_bound(k, N),
                 wishart.inverse_trace_square(k, N),
             )
-            unseen = 0.0 if n >= task.d_x else scale * (1 - n / task.d_x) * float(np.sum(task.shift**2))
-            bias = wishart.Estimate(unseen, 0.0)
+            bias = wishart.Estimate(isotropic_bias(task, n), 0.0)
         else:
             bias, (f, o), f_2 = estimate(unseen_draws(task, n, draws, seed)), _k_moments(task, n, draws, seed), INF
-        return cls(
-            n, task.d_x, task.d_y, rank, k, N, s, noise_spectrum(task), f, o, f_2, bias, scale is not None, draws, seed
-        )
+        return cls(n, task.d_x, task.d_y, rank, k, N, s, noise_spectrum(task), f, o, f_2, bias, isotropic, draws, seed)
 
     @property
     def under(self) -> bool:
@@ -162,6 +162,8 @@ class _Problem:
         return float(np.sum(self.noise))
 
     def v0(self) -> float:
+        if not self.trace:
+            return 0.0
         return _finite(formulas.sharp_variance_0, t_varepsilon=self.trace, f=self.f)
 
     def v1(self) -> float:

@@ -84,10 +84,15 @@ class Formula:
             numbers[symbol] = _evaluate(definition, numbers)
         return _evaluate(self.expression, numbers)
 
+    @cached_property
+    def parts(self) -> tuple["Formula", ...]:
+        """The terms of a sum written with `_written.add`, in their order."""
+        return tuple(Formula(self.name, self.equation, term, self.definitions) for term in self.expression.args)
+
     def terms(self, **values) -> tuple:
         """The values of the terms of a sum written with `_written.add`, in their order. Errors as in a call."""
-        parts = [Formula(self.name, self.equation, term, self.definitions) for term in self.expression.args]
-        needed = [{symbol.name.replace("\\", "") for symbol in part.symbols} for part in parts]
+        parts = self.parts
+        needed = [part.names for part in parts]
         if set().union(*needed) != {name.replace("\\", "") for name in values}:
             self(**values)
         values = {name.replace("\\", ""): value for name, value in values.items()}
@@ -118,7 +123,12 @@ class Formula:
         symbols = sorted(self.symbols, key=lambda symbol: symbol.name)
         return symbols, sympy.lambdify(symbols, self.plain, modules=["scipy", "numpy"], cse=True)
 
-    @property
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of the values that a call needs: the symbols without backslashes."""
+        return frozenset(symbol.name.replace("\\", "") for symbol in self.symbols)
+
+    @cached_property
     def symbols(self) -> frozenset:
         """The free symbols: sizes of matrices, and symbols that are defined from others, are not among them."""
         atoms = set().union(*(_atoms(e) for e in (self.expression, *self.definitions.values())))

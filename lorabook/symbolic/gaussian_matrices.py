@@ -7,6 +7,7 @@ from lorabook.symbolic._proof import Proof, Step
 
 __all__ = [
     "bartlett_2x2",
+    "chevet_increments",
     "chi_mean",
     "inverse_wishart",
     "inverse_wishart_square",
@@ -15,7 +16,8 @@ __all__ = [
     "noise_covariance",
     "poincare_attained",
     "schur_2x2",
-    "smallest_eigenvalue_size_one",
+    "smallest_eigenvalue_density",
+    "uniform_integrability",
 ]
 
 
@@ -36,21 +38,36 @@ def poincare_attained() -> Proof:
 
 
 def chi_mean() -> Proof:
-    """Lemma `lem-gaussian-norm`: the recursion of the mean of a chi variable, and why `mu_m^2 < m - 1/4`."""
-    m, half = sympy.symbols("m a", positive=True)
-    mean = sympy.gamma(half + sympy.Rational(1, 2)) / sympy.gamma(half)
-    ratio = ((m + 1) / m) ** 2 * (m - sympy.Rational(1, 4)) / (m + sympy.Rational(7, 4))
-    excess = (m / 2 - sympy.Rational(1, 4)) / (m**2 * (m + sympy.Rational(7, 4)))
+    """Lemma `lem-gaussian-norm`: the increments, and the recursion behind `mu_m^2 < s + 1/(8 s)`, s = m - 1/2."""
+    a, b = sympy.symbols("a b", real=True)
+    half, s = sympy.symbols("h s", positive=True)
+    mean = sympy.sqrt(2) * sympy.gamma(half + sympy.Rational(1, 2)) / sympy.gamma(half)
+    bound, later = s + 1 / (8 * s), (s + 2) + 1 / (8 * (s + 2))
+    ratio = ((s + sympy.Rational(3, 2)) / (s + sympy.Rational(1, 2))) ** 2 * bound / later
+    excess = 18 / ((2 * s + 1) ** 2 * s * (8 * s**2 + 32 * s + 33))
     return Proof(
-        "the mean of a chi variable",
+        "the mean of the norm",
         (
+            Step("one increment exceeds the other by", (4 - 2 * a - 2 * b) - (2 - 2 * a * b), 2 * (1 - a) * (1 - b)),
             Step(
-                "with m = 2a, two degrees of freedom more",
-                mean.subs(half, half + 1) / mean,
-                (2 * half + 1) / (2 * half),
+                "with m = 2h, the means of two chi variables",
+                mean * mean.subs(half, half + sympy.Rational(1, 2)),
+                2 * half,
             ),
+            Step("two degrees of freedom more", mean.subs(half, half + 1) / mean, (2 * half + 1) / (2 * half)),
             Step("the ratio exceeds one by", ratio - 1, excess),
         ),
+    )
+
+
+def chevet_increments() -> Proof:
+    """Lemma `lem-chevet`: the difference of the mean squared increments of the two processes."""
+    a, inner = sympy.symbols("a p", real=True)
+    K, w, v = sympy.symbols("K w v", positive=True)
+    simple = 2 * K**2 * (1 - a) + (w**2 + v**2 - 2 * inner)
+    return Proof(
+        "the increments",
+        (Step("their difference", simple - (w**2 + v**2 - 2 * a * inner), 2 * (1 - a) * (K**2 - inner)),),
     )
 
 
@@ -124,16 +141,43 @@ def inverse_wishart_square() -> Proof:
     )
 
 
-def smallest_eigenvalue_size_one() -> Proof:
-    """Lemma `lem-smallest-eigenvalue` for k = 1, where the bound on the density is the chi-squared density itself."""
-    a = sympy.Symbol("a", positive=True)
+def smallest_eigenvalue_density() -> Proof:
+    """Lemma `lem-smallest-eigenvalue`: the displayed constant is the ratio of normalisations, k = 1 to 4, any N.
+
+    Also the step from the means of chi variables to the square roots of their degrees of freedom.
+    """
     constant = formulas.smallest_eigenvalue_constant
     k, N = (next(s for s in constant.symbols if s.name == name) for name in ("k", "N"))
-    chi_squared = 1 / (2**a * sympy.gamma(a))
+    s = sympy.Symbol("s", positive=True)
+    step = (4 * s - 1) ** 2 / (8 * s * (8 * s**2 + 1))
     return Proof(
-        "the density of the smallest eigenvalue for k = 1",
-        (Step("with N = 2a, the constants", constant.plain.subs({k: 1, N: 2 * a}), chi_squared),),
+        "the density of the smallest eigenvalue",
+        (
+            *(Step(f"the constants for k = {j}", _ratio(j, N), constant.plain.subs(k, j)) for j in (1, 2, 3, 4)),
+            Step(
+                "the steps of the two roots, squared",
+                step - 1 / (4 * s + 3),
+                (16 * s**2 - 28 * s + 3) / (8 * s * (8 * s**2 + 1) * (4 * s + 3)),
+            ),
+        ),
     )
+
+
+def _ratio(k: int, N: sympy.Expr) -> sympy.Expr:
+    """Constant of the joint density of the ordered eigenvalues of `W_k(N)` over that of `W_{k-1}(N+1)`."""
+
+    def constant(k, N):
+        gammas = [sympy.gamma((N - j) / 2) * sympy.gamma(sympy.Rational(k - j, 2)) for j in range(k)]
+        return sympy.pi ** sympy.Rational(k, 2) / (2 ** (k * N / 2) * sympy.prod(gammas))
+
+    return constant(k, N) / constant(k - 1, N + 1)
+
+
+def uniform_integrability() -> Proof:
+    """Theorem `thm-smallest-eigenvalue-limit`: the second moment that a power law near zero leaves, p = 2 + q."""
+    x, q, b = sympy.symbols("x q b", positive=True)
+    tail = sympy.Integral(2 * (b * x) ** (2 + q) / x**3, (x, 0, 1 / b))
+    return Proof("the bounded second moment", (Step("with p = 2 + q", tail, 2 * b**2 / q),))
 
 
 def schur_2x2() -> Proof:
@@ -148,32 +192,42 @@ def schur_2x2() -> Proof:
 
 
 def marchenko_pastur() -> Proof:
-    """Theorem `thm-marchenko-pastur`: the root of the self-consistent equation, and two moments."""
-    x, t = sympy.symbols("x t", positive=True)
-    c = sympy.Symbol("c", positive=True)
+    """Theorem `thm-marchenko-pastur`: the root of the self-consistent equation, the distribution, two moments."""
+    x, c, t, w = sympy.symbols("x c t w", positive=True)
     low = formulas.marchenko_pastur_lower_edge.plain
     high = formulas.marchenko_pastur_upper_edge.plain
     discriminant = (x + c - 1) ** 2 - 4 * c * x
     density = formulas.marchenko_pastur_density.plain
-    place = 1 + c + 2 * sympy.sqrt(c) * sympy.cos(t)
+    place = 1 + c - 2 * sympy.sqrt(c) * sympy.cos(t)
+    in_t = 2 * sympy.sin(t) ** 2 / (sympy.pi * place)
+    in_w = 16 * w**2 / (sympy.pi * (1 + w**2) ** 2 * ((1 - sympy.sqrt(c)) ** 2 + (1 + sympy.sqrt(c)) ** 2 * w**2))
+    first, second = (sympy.expand(sympy.cancel(place**power * in_t)) for power in (1, 2))
     return Proof(
-        "the Marchenko–Pastur density",
+        "the Marchenko–Pastur law",
         (
             Step("the discriminant", discriminant, (x - low) * (x - high)),
-            Step(
-                "its root's imaginary part, squared",
-                -discriminant / (2 * sympy.pi * c * x) ** 2,
-                density**2,
-            ),
-            Step(
-                "the mean",
-                sympy.Integral(2 * sympy.sin(t) ** 2 / sympy.pi, (t, 0, sympy.pi)),
-                sympy.Integer(1),
-            ),
-            Step(
-                "the second moment",
-                sympy.Integral(sympy.expand(2 * sympy.sin(t) ** 2 * place / sympy.pi), (t, 0, sympy.pi)),
-                1 + c,
-            ),
+            Step("its root's imaginary part, squared", -discriminant / (2 * sympy.pi * c * x) ** 2, density**2),
+            Step("the density in t, squared", (density.subs(x, place) * sympy.diff(place, t)) ** 2, in_t**2),
+            Step("its integral, differentiated in w, c below 1", _integral_slope(w, sign=-1), in_w),
+            Step("and above 1", _integral_slope(w, sign=1), in_w),
+            Step("the density in w", _in_half_angle(in_t, t, w) * 2 / (1 + w**2), in_w),
+            Step("the mean", sympy.Integral(first, (t, 0, sympy.pi)), 1),
+            Step("the second moment", sympy.Integral(second, (t, 0, sympy.pi)), 1 + c),
         ),
     )
+
+
+def _integral_slope(w: sympy.Symbol, sign: int) -> sympy.Expr:
+    """The displayed integral, to be differentiated in w = tan(t / 2); `sign` is that of c - 1."""
+    formula = formulas.marchenko_pastur_integral
+    t = next(symbol for symbol in formula.symbols if symbol.name == "t")
+    (direction,) = (arg.args[0] for arg in formula.plain.atoms(sympy.arg))
+    above = direction.coeff(sympy.I)
+    slope = sympy.simplify(above / (direction - sympy.I * above) / sympy.tan(t / 2))
+    plain = formula.plain.subs(sympy.arg(direction), sympy.atan(slope * w)).replace(sympy.Abs, lambda a: sign * a)
+    return sympy.Derivative(_in_half_angle(plain, t, w), w)
+
+
+def _in_half_angle(expr: sympy.Expr, t: sympy.Symbol, w: sympy.Symbol) -> sympy.Expr:
+    sine, cosine = 2 * w / (1 + w**2), (1 - w**2) / (1 + w**2)
+    return expr.subs({sympy.sin(t): sine, sympy.cos(t): cosine}).subs(t, 2 * sympy.atan(w))

@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 from scipy import stats
+from scipy.integrate import quad
 
 
 def cases(seed: int) -> dict:
@@ -11,6 +12,7 @@ def cases(seed: int) -> dict:
     chi = stats.chi2(N - k + 1)
     low, high = np.sqrt(c) ** 2 - 2 * np.sqrt(c) + 1, c + 2 * np.sqrt(c) + 1
     x = low + (high - low) * (seed + 1) / 8
+    t = np.pi * (seed + 1) / 8
     stieltjes = _stieltjes(x, c)
     diagonal, off = _second_moments(k, N)
     return {
@@ -22,12 +24,20 @@ def cases(seed: int) -> dict:
         "marchenko_pastur_lower_edge": ({"c": c}, low),
         "marchenko_pastur_upper_edge": ({"c": c}, high),
         "marchenko_pastur_density": ({"x": x, "c": c}, stieltjes.imag / np.pi),
+        "marchenko_pastur_atom": ({"c": c}, [0.0, 0.0, 0.0, 0.0, 7 / 17, 0.75][seed]),
+        "marchenko_pastur_cosine": ({"x": x, "c": c}, 1 - (x - low) / (high - low) * 2),
+        "marchenko_pastur_integral": ({"t": t, "c": c}, _mass_below(1 + c - 2 * np.sqrt(c) * np.cos(t), c, low)),
     }
 
 
 def _stieltjes(x: float, c: float) -> complex:
     """The root of `c z m^2 + (z + c - 1) m + 1 = 0` in the upper half plane: the self-consistent equation."""
     return max(np.roots([c * x, x + c - 1, 1]), key=lambda root: root.imag)
+
+
+def _mass_below(x: float, c: float, low: float) -> float:
+    """The density integrated over `low` to `x`, after `u = low + v^2`, which takes the singularity at the edge away."""
+    return quad(lambda v: 2 * v * _stieltjes(low + v**2, c).imag / np.pi, 0, np.sqrt(x - low), epsabs=1e-12)[0]
 
 
 def _second_moments(k: int, N: int) -> tuple[float, tuple[float, float]]:

@@ -1,0 +1,198 @@
+"""The bounds against a plain transcription of the theorems, and their edges, defaults and messages word for word.
+
+`sharp_by_hand` and `shape_by_hand` write Theorems 2, 4, 2' and 4' out in numpy alone, from the statements. They share
+with the library the moments of Wishart matrices, which have tests of their own, and nothing else.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+from lorabook import Task, bounds, wishart
+from lorabook.bounds import tight
+
+INF = np.inf
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _remember_the_moments():
+    """The bound of an inverse moment is an integral, and every case here asks for the same few."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wishart, "inverse_smallest_bound", lru_cache(None)(wishart.inverse_smallest_bound))
+        yield
+
+
+def orthogonal(d, seed):
+    return np.linalg.qr(np.random.default_rng(seed).standard_normal((d, d)))[0]
+
+
+def task_with(s, d_x=10, d_y=8, noise=1.0, feature_scale=None, feature_cov=None, seed=0):
+    """A shift of singular values s between random frames; noise a level or a spectrum, in a random basis."""
+    s = np.asarray(s, dtype=float)
+    shift = (orthogonal(d_y, [seed, 1])[:, : len(s)] * s) @ orthogonal(d_x, [seed, 2])[:, : len(s)].T
+    if np.ndim(noise):
+        V = orthogonal(d_y, [seed, 3])
+        noise = (V * np.asarray(noise)) @ V.T
+        noise = (noise + noise.T) / 2
+    if feature_scale is not None:
+        feature_cov = feature_scale * np.eye(d_x)
+    return Task(np.zeros((d_y, d_x)), shift, noise, feature_cov)
+
+
+def spectrum(task):
+    return np.sort(
+        np.linalg.eigvalsh(task.noise_cov * np.eye(task.d_y) if np.ndim(task.noise_cov) == 0 else task.noise_cov)
+    )
+
+
+def root_features(task):
+    return np.linalg.cholesky(np.eye(task.d_x) if task.feature_cov is None else task.feature_cov)
+
+
+STRETCH = np.diag(np.linspace(0.5, 3.0, 10))
+COLOURED = np.linspace(0.2, 2.0, 8)
+TASKS = {
+    "rank two": task_with([3.0, 1.0]),
+    "rank two, weak noise": task_with([30.0, 20.0], noise=0.01, seed=1),
+    "full rank": task_with(2.0 * 0.7 ** np.arange(8), noise=0.5, seed=2),
+    "coloured": task_with([4.0, 2.0, 0.1], noise=COLOURED, seed=3),
+    "coloured, strong": task_with([40.0, 25.0, 0.01, 0.005], noise=0.1 * COLOURED, seed=4),
+    "scaled features": task_with([4.0, 2.0, 0.5], noise=COLOURED, feature_scale=2.5, seed=5),
+    "one signal": task_with([50.0], noise=1e-3, seed=6),
+    "nothing to learn": task_with([], noise=COLOURED, seed=7),
+    "no noise": task_with([3.0, 1.0], noise=0.0, seed=8),
+    "large": task_with(np.append(np.full(4, 10.0), 0.01 * 0.5 ** np.arange(6)), 60, 40, 0.04, seed=9),
+    "large, exact rank": task_with(np.full(4, 10.0), 60, 40, 0.04, seed=10),
+}
+STRETCHED = task_with([4.0, 2.0, 0.5], noise=COLOURED, feature_cov=STRETCH, seed=11)
+
+
+# Theorems 2' and 4'
+
+
+def sharp_by_hand(task, n, r, draws, seed):
+    """V_0, V_1, V_2, S_0, S_1, S_2 as Theorem 2' states them, and 4' for n < d_x and isotropic features."""
+    d_x, d_y = task.d_x, task.d_y
+    s = np.linalg.svd(task.shift @ root_features(task), compute_uv=False)
+    s = np.where(s > 1e-12, s, 0.0)
+    noise, under = spectrum(task), n < d_x
+    lam, t, k, N = noise[-1], noise.sum(), min(n, d_x), max(n, d_x)
+    m, s_next = int(np.sum(s > 0)), (s[r] if r < len(s) else 0.0)
+    q, tau, a = min(r, m), np.sqrt(np.sum(s[r:] ** 2)), np.sqrt(d_y) + np.sqrt(k)
+    M = N - k
+    f = k / (M - 1) if M > 1 else INF
+    o = wishart.inverse_smallest_bound(k, N)
+    values = {"V0": t * f if t else 0.0, "V1": INF, "V2": INF}
+    if np.isfinite(o):
+        values["V1"] = r * lam * ((np.sqrt(d_y * o) + np.sqrt(f)) ** 2 + o)
+    if n > r and m >= r and M > 3:
+        f_2 = k * (k * (M - 2) + 2) / (M * (M - 1) * (M - 3))
+        x = np.linspace(0, np.sqrt(n) - np.sqrt(r), 40_001)[1:-1]
+        ell = 1 - (np.sqrt(r) + x) / np.sqrt(n)
+        nu = np.sqrt(lam / n) * (a + x) + s_next + (tau + x * s_next) / np.sqrt(n)
+        delta = t * f * np.minimum(1, (2 * nu / (s[r - 1] * ell)) ** 2) + 3 * t * np.sqrt(f_2) * np.exp(-(x**2) / 4)
+        values["V2"] = np.min((np.sqrt(np.sum(noise[-r:]) * f) + np.sqrt(delta)) ** 2)
+    share = n / d_x if under else 1.0
+    values["S0"] = share * np.sum(s**2)
+    values["S1"] = 0.0 if q == 0 else INF
+    if q and n >= q + 2:
+        omega = np.sqrt(q * lam / n) * a
+        h = np.sqrt(min(tau**2, r / n * ((np.sqrt(n) * s_next + tau) ** 2 + s_next**2)))
+        fourth = np.sqrt(lam / n) * (a + 2) + s_next * (1 + 2 / np.sqrt(n)) + tau / np.sqrt(n)
+        phi, phi_noise = wishart.inverse_smallest_bound(q, n), wishart.inverse_smallest_bound(q, d_x if under else n)
+        C = np.sqrt(n * phi) * h + np.sqrt(n * phi_noise) * omega
+        phi_2 = wishart.inverse_smallest_bound(q, n, 2)
+        if np.isfinite(phi_2):
+            C = min(C, 2 * np.sqrt(q) * n * np.sqrt(phi_2) / s[q - 1] * fourth**2)
+        spread = np.sqrt(q / (n - q - 1))
+        if under:
+            values["S1"] = (np.sqrt(share) * tau + C + spread * tau + np.sqrt(t * q / (d_x - q - 1))) ** 2
+        else:
+            values["S1"] = tau**2 + (C + spread * (tau + np.sqrt(t))) ** 2
+    values["S2"] = 0.0 if m == 0 else INF
+    if m and n >= m + 2:
+        phi = n * wishart.inverse_smallest_bound(m, d_x if under else n)
+        b, w = np.sqrt(m * t / n), np.sqrt((r * lam * a**2 - k * np.sum(noise[:r])) / n)
+        chi = 0.0
+        if tau > 0 and not under:
+            value, error = wishart.condition_number(m, n, draws, seed)
+            chi = value + 3 * error
+        elif tau > 0:
+            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(13,)))
+            L = wishart.sample(m, n, rng, draws)
+            both = L + wishart.sample(m, d_x - n, rng, draws)
+            ratio = np.linalg.eigvalsh(L)[:, -1] / np.linalg.eigvalsh(both)[:, 0]
+            chi = ratio.mean() + 3 * ratio.std(ddof=1) / np.sqrt(draws)
+        values["S2"] = (np.sqrt(phi) * b + np.sqrt(chi * tau**2 + phi * (b**2 + w**2))) ** 2
+    return values
+
+
+def bias_by_hand(task, n):
+    scale = 1.0 if task.feature_cov is None else task.feature_cov[0, 0]
+    return scale * max(0.0, 1 - n / task.d_x) * np.sum(task.shift**2)
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("rank", [1, 2, 8])
+def test_every_option_of_the_sharp_bound_is_what_the_theorem_states(name, rank):
+    task = TASKS[name]
+    for n in (2, 3, 5, task.d_x - 2, task.d_x - 1, task.d_x + 3, task.d_x + 4, 2000):
+        problem = tight._Problem.of(task, n, rank, 20, 3)
+        found = {option: getattr(problem, option.lower())() for option in ("V0", "V1", "V2", "S0", "S1", "S2")}
+        expected = sharp_by_hand(task, n, rank, 20, 3)
+        v2, grid_v2 = found.pop("V2"), expected.pop("V2")
+        assert found == pytest.approx(expected, rel=1e-9, abs=1e-13), n
+        assert v2 == pytest.approx(grid_v2, rel=1e-3), n  # the minimum over s: every s bounds, so a near one will do
+
+
+@pytest.mark.parametrize("n", [5, 13])
+@pytest.mark.parametrize("name", TASKS)
+def test_the_sharp_bound_takes_the_smallest_option_of_each(name, n):
+    task = TASKS[name]
+    values = sharp_by_hand(task, n, 2, 20, 3)
+    bound = bounds.lora_bound_sharp(task, n, 2, 20, 3)
+    assert bound.names == ("bias", "variance", "signal", "cross")
+    V, S = (min(value for option, value in values.items() if option[0] == kind) for kind in "VS")
+    assert list(bound.values()) == pytest.approx([bias_by_hand(task, n), V, S, 0.0], rel=1e-4, abs=1e-13)
+    assert list(bound.options) == ["variance", "signal"]
+    assert values[bound.options["variance"]] == pytest.approx(V, rel=1e-4)
+    assert values[bound.options["signal"]] == pytest.approx(S, rel=1e-4)
+    assert bound.standard_errors == {}
+
+
+@pytest.mark.parametrize("n", [4, 8])
+@pytest.mark.parametrize("rank", [1, 3])
+def test_the_sharp_bound_for_anisotropic_features_and_few_data(n, rank):
+    """The same signal as for many data, V from simulated moments, and B: from the same draws, by other formulas."""
+    task, draws = STRETCHED, 50
+    root = root_features(task)
+
+    def feature_matrices(stream):
+        rng = np.random.default_rng(np.random.SeedSequence(3, spawn_key=(stream,)))
+        return [root @ rng.standard_normal((10, n)) for _ in range(draws)]
+
+    K = [np.linalg.pinv(X) @ root for X in feature_matrices(10)]
+    f, o = (
+        np.mean(v) + 3 * np.std(v, ddof=1) / np.sqrt(draws)
+        for v in ([np.sum(A**2) for A in K], [np.linalg.norm(A, 2) ** 2 for A in K])
+    )
+    unseen = [np.eye(10) - X @ np.linalg.pinv(X) for X in feature_matrices(11)]
+    B = [np.sum((task.shift @ P @ root) ** 2) for P in unseen]
+    lam, t = 2.0, COLOURED.sum()
+    V = min(t * f, rank * lam * ((np.sqrt(8 * o) + np.sqrt(f)) ** 2 + o))
+    bound = bounds.lora_bound_sharp(task, n, rank, draws, 3)
+    assert bound["bias"] == pytest.approx(np.mean(B))
+    assert bound["variance"] == pytest.approx(V)
+    assert bound["cross"] == pytest.approx(2 * np.sqrt(np.mean(B) * V))
+    assert bound.standard_errors == {"bias": pytest.approx(np.std(B, ddof=1) / np.sqrt(draws))}
+    over = sharp_by_hand(task_with([4.0, 2.0, 0.5], noise=COLOURED, feature_cov=STRETCH, seed=11), n, rank, draws, 3)
+    problem = tight._Problem.of(task, n, rank, draws, 3)
+    assert problem.v2() == INF
+    assert problem.s0() == pytest.approx(over["S0"] * 10 / n)
+    assert bound["signal"] == min(problem.s0(), problem.s1(), problem.s2())
+    assert bounds.lora_bound_sharp(task, 9, rank, draws, 3)["variance"] == INF
+
+
+def test_the_option_named_is_the_smallest():
+    assert tight._smallest({"a": 2.0, "b": 1.0, "c": INF}) == (1.0, "b")
