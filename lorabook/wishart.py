@@ -285,18 +285,17 @@ def _tail_moment(k: int, N: int, power: int) -> float:
     """`power * integral_0^inf F(x) x^{-power-1} dx` with the F of `inverse_smallest_bound`."""
     p, root_edge = (N - k + 1) / 2, np.sqrt(N) - np.sqrt(k)
     log_scale = float(formulas.smallest_eigenvalue_constant.log(k=k, N=N)) - np.log(p)
-    log_edge = 2 * np.log(root_edge)
 
-    def integrand(u):  # x = e^u, below the edge
-        log_tail = min(0.0, log_scale + p * u, -0.5 * (root_edge - np.exp(u / 2)) ** 2)
+    def integrand(u):  # x = e^u, below the edge, where the exponential is below 1
+        log_tail = min(log_scale + p * u, -0.5 * (root_edge - np.exp(u / 2)) ** 2)
         return power * np.exp(log_tail - power * u)
 
-    # Far below, the power law alone, whose integral is in closed form; it is a share of about e^-30 of the whole.
-    first = min(-log_scale / p, log_edge) - 30.0 / (p - power)
+    # Up to `first` the power law lies below the smallest value of the exponential, that at x = 0.
+    edge = 2 * np.log(root_edge)
+    first = min(-(0.5 * root_edge**2 + log_scale) / p, edge)
     below = power * np.exp(log_scale + (p - power) * first) / (p - power)
-    grid = np.linspace(first, log_edge, 65)
-    between = sum(quad(integrand, a, b, limit=200)[0] for a, b in pairwise(grid))
-    above = np.exp(-power * log_edge)  # F = 1 from the edge on
+    between = sum(quad(integrand, a, b)[0] for a, b in pairwise(np.linspace(first, edge, 65)))
+    above = np.exp(-power * edge)  # F = 1 from the edge on
     return float(below + between + above)
 
 

@@ -196,3 +196,230 @@ def test_the_sharp_bound_for_anisotropic_features_and_few_data(n, rank):
 
 def test_the_option_named_is_the_smallest():
     assert tight._smallest({"a": 2.0, "b": 1.0, "c": INF}) == (1.0, "b")
+
+
+# Theorems 2 and 4, in one square and in three terms, and the corollaries
+
+
+def shape_by_hand(task, n, r, kappa, chi):
+    """Terms from `E kappa_X` and `E[kappa_X lambda_max(Sigma_hat)]`: unsplit, split, the paper's, the corollary's."""
+    raw = np.linalg.svd(task.shift, compute_uv=False)
+    raw = np.where(raw > 1e-12, raw, 0.0)
+    lam, lam_x = spectrum(task)[-1], 1.0 if task.feature_cov is None else np.linalg.eigvalsh(task.feature_cov)[-1]
+    s_next = raw[r] if r < len(raw) else 0.0
+    widths = (np.sqrt(min(n, task.d_x)) + np.sqrt(task.d_y)) ** 2
+    variance = r * lam * widths * kappa / n if lam else 0.0
+    operator = r * s_next**2 * chi if s_next else 0.0
+    root = np.sqrt(s_next**2 * chi if s_next else 0.0) + 2 * np.sqrt(widths * lam * kappa / n if lam else 0.0)
+    frobenius = lam_x * np.sum(raw[r:n] ** 2)
+    if n >= task.d_x:
+        tail = np.sum(np.linalg.svd(task.shift @ root_features(task), compute_uv=False)[r:] ** 2)
+    else:
+        isotropic = lam_x * n / task.d_x * np.sum(raw[r:] ** 2)
+        tail = frobenius if task is STRETCHED else min(frobenius, isotropic)
+    return {
+        "unsplit": {"square": 2 * r * root**2, "tail": tail},
+        "book": {"variance": 16 * variance, "tail_operator": 4 * operator, "tail_frobenius": frobenius},
+        "paper": {
+            "variance": 64 * variance,
+            "tail_operator": 16 * operator + 8 * r * lam_x * s_next**2,
+            "tail_frobenius": 2 * frobenius,
+        },
+        "exact": {"variance": 8 * variance},
+    }
+
+
+def all_shapes(task, n, r, draws, seed):
+    found = {
+        "unsplit": bounds.lora_bound(task, n, r, draws, seed),
+        "book": bounds.lora_bound_three_terms(task, n, r, "book", draws, seed),
+        "paper": bounds.lora_bound_three_terms(task, n, r, "paper", draws, seed),
+    }
+    if np.linalg.matrix_rank(task.shift) <= r:
+        found["exact"] = bounds.lora_bound_exact_rank(task, n, r, draws, seed)
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if "large" not in name])
+@pytest.mark.parametrize("rank", [1, 2, 8])
+def test_the_paper_s_bounds_are_what_the_theorems_state(name, rank):
+    task = TASKS[name]
+    lam_x = 1.0 if task.feature_cov is None else 2.5
+    for n in (1, 3, 8, 9, 10, 13, 40):
+        smallest = wishart.inverse_smallest(min(n, 10), max(n, 10), 1, 20, 3)
+        condition = wishart.condition_number(min(n, 10), max(n, 10), 20, 3)
+        if abs(n - 10) < 2:  # for a size of 1 too
+            smallest = condition = wishart.Estimate(INF, 0.0)
+        expected = shape_by_hand(task, n, rank, n * smallest.value, lam_x * condition.value)
+        raised = shape_by_hand(task, n, rank, n * sum(smallest), lam_x * sum(condition))
+        for shape, bound in all_shapes(task, n, rank, 20, 3).items():
+            terms = {"bias": bias_by_hand(task, n), **expected[shape], "cross": 0.0}
+            assert bound.names == tuple(terms)
+            assert dict(bound) == pytest.approx(terms, rel=1e-9, abs=1e-13), (n, shape)
+            for term, error in bound.standard_errors.items():
+                if np.isfinite(terms[term]):
+                    assert error == pytest.approx(raised[shape][term] - expected[shape][term], rel=1e-6, abs=1e-12)
+            moving = [t for t in expected[shape] if np.isfinite(terms[t]) and raised[shape][t] > terms[t] * (1 + 1e-12)]
+            assert set(moving) <= set(bound.standard_errors)
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_the_paper_s_bounds_for_anisotropic_features_and_few_data(rank):
+    n, draws, root = 5, 30, root_features(STRETCHED)
+
+    def drawn(stream):
+        rng = np.random.default_rng(np.random.SeedSequence(3, spawn_key=(stream,)))
+        return [root @ rng.standard_normal((10, n)) for _ in range(draws)]
+
+    def mean(values):
+        return np.mean(values), np.std(values, ddof=1) / np.sqrt(draws)
+
+    kappa = [n * np.linalg.norm(np.linalg.pinv(X) @ root, 2) ** 2 for X in drawn(10)]
+    chi = [kappa_X * np.linalg.norm(X, 2) ** 2 / n for kappa_X, X in zip(kappa, drawn(10), strict=True)]
+    B = mean([np.sum((STRETCHED.shift @ (np.eye(10) - X @ np.linalg.pinv(X)) @ root) ** 2) for X in drawn(11)])
+    expected = shape_by_hand(STRETCHED, n, rank, mean(kappa)[0], mean(chi)[0])
+    raised = shape_by_hand(STRETCHED, n, rank, sum(mean(kappa)), sum(mean(chi)))
+    for shape, bound in all_shapes(STRETCHED, n, rank, draws, 3).items():
+        rest = sum(expected[shape].values())
+        assert dict(bound) == pytest.approx({"bias": B[0], **expected[shape], "cross": 2 * np.sqrt(B[0] * rest)})
+        for term, error in bound.standard_errors.items():
+            growth = B[1] if term == "bias" else raised[shape][term] - expected[shape][term]
+            assert error == pytest.approx(growth, rel=1e-6)
+        assert "bias" in bound.standard_errors
+
+
+def test_a_shift_counts_by_its_rank_and_not_by_its_size():
+    weak = task_with([3.0, 0.5])
+    with pytest.raises(ValueError, match=r"^rank is 1; Corollaries 1 and 2 need it to be at least .* the shift, 2$"):
+        bounds.lora_bound_exact_rank(weak, 30, 1)
+    both = bounds.strong_signal_risk(weak, 31)
+    assert list(both.values()) == pytest.approx([0.0, 2 * 10 / 20, 6 * 2 / 28])
+    one = bounds.strong_signal_risk(task_with([0.5]), 31)
+    assert list(one.values()) == pytest.approx([0.0, 10 / 20, 7 * 1 / 29])
+
+
+def test_the_limit_of_the_variance_takes_the_largest_noise():
+    task = TASKS["coloured"]
+    expected = 16 * 3 * 2.0 * (np.sqrt(10) + np.sqrt(8)) ** 2 / (np.sqrt(40) - np.sqrt(10)) ** 2
+    assert bounds.lora_variance_limit(task, 40, 3) == pytest.approx(expected)
+    assert bounds.lora_variance_limit(task, 40, 3, 8.0) == pytest.approx(expected / 2)
+    assert bounds.lora_variance_limit(STRETCHED, 10, 3) == INF  # n = d_x is not yet fewer data than dimensions
+
+
+# Full fine-tuning
+
+
+def test_features_of_one_s_own_may_have_any_scale_and_any_rank():
+    task = task_with([3.0, 1.0])  # noise trace 8
+
+    def risk(diagonal):
+        X = np.zeros((10, 12))
+        X[range(len(diagonal)), range(len(diagonal))] = diagonal
+        return bounds.full_risk_any_features(task, 12, lambda n, rng: X, draws=2)
+
+    assert dict(risk(np.full(10, 1e-10))) == {"bias": 0.0, "variance": pytest.approx(8 * 10 * 1e20)}
+    assert dict(risk(np.full(10, 1e10))) == {"bias": 0.0, "variance": pytest.approx(8 * 10 * 1e-20)}
+    two = risk([1.0, 1e-8, 1e-18])  # the third is rounding beside the first, though not beside the second
+    assert two["variance"] == pytest.approx(8 * (1 + 1e16))
+    assert two["bias"] == pytest.approx(np.sum(task.shift[:, 2:] ** 2))
+
+
+def test_gaussian_features_that_span_all_inputs_leave_no_bias_at_all():
+    risk = bounds.full_risk_any_features(STRETCHED, 15, draws=3)
+    assert (risk["bias"], risk.standard_errors["bias"]) == (0.0, 0.0)
+
+
+def test_strong_noise_begins_at_equality():
+    """`tr(Sigma_e) = 2 = ||Delta_*||^2 (d_x - 1) / d_x` in exact numbers."""
+    assert bounds.is_strong_noise(Task(np.zeros((2, 2)), np.diag([2.0, 0.0]), 1.0)) is True
+    assert bounds.is_strong_noise(Task(np.zeros((2, 2)), np.diag([2.0, 0.0]), 0.999)) is False
+
+
+def test_draws_and_seeds_unless_told():
+    task, arguments = TASKS["rank two"], (13, 2)
+    for function, draws, more in (
+        (bounds.lora_bound, 4000, ()),
+        (bounds.lora_bound_three_terms, 4000, ("book",)),
+        (bounds.lora_bound_exact_rank, 4000, ()),
+        (bounds.lora_bound_sharp, 4000, ()),
+    ):
+        default = function(task, *arguments)
+        told = function(task, *arguments, *more, draws, 0)
+        assert (dict(default), default.standard_errors) == (dict(told), told.standard_errors)
+    assert dict(bounds.lora_bound_sharp(task, 4, 1)) == dict(bounds.lora_bound_sharp(task, 4, 1, 4000, 0))
+    task, n = task_with([1.0], 3, 2), 2
+    default, told = bounds.full_risk_any_features(task, n), bounds.full_risk_any_features(task, n, None, 1000, 0)
+    assert (dict(default), default.standard_errors) == (dict(told), told.standard_errors)
+
+
+# Messages, word for word
+
+
+WHY = "the null space of the data is then equally likely in every direction"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: bounds.full_risk(STRETCHED, 9),
+            f"task has anisotropic features; Proposition 5 needs Sigma_x = sigma_x^2 I when n < d_x: {WHY}",
+        ),
+        (
+            lambda: bounds.best_sample_size(STRETCHED),
+            f"task has anisotropic features; Proposition 5 needs Sigma_x = sigma_x^2 I when n < d_x: {WHY}",
+        ),
+        (
+            lambda: bounds.lora_variance_limit(STRETCHED, 9, 1),
+            f"task has anisotropic features; Proposition 6 needs Sigma_x = sigma_x^2 I when n < d_x: {WHY}",
+        ),
+        (
+            lambda: bounds.strong_signal_risk(STRETCHED, 9),
+            f"task has anisotropic features; the strong-signal limit needs Sigma_x = sigma_x^2 I when n < d_x: {WHY}",
+        ),
+        (
+            lambda: bounds.strong_signal_risk(TASKS["nothing to learn"], 9),
+            "task has a shift of rank 0; the strong-signal limit needs a signal",
+        ),
+        (
+            lambda: bounds.strong_signal_risk(TASKS["rank two"], 3),
+            "n is 3; it must be an integer of at least 4 (two more than the rank of the shift)",
+        ),
+        (
+            lambda: bounds.full_risk(TASKS["rank two"], 0),
+            "n is 0; it must be an integer of at least 1 (a training set needs a sample)",
+        ),
+        (
+            lambda: bounds.full_risk_lower_bound(TASKS["rank two"], 9),
+            "n is 9; it must be an integer of at least 10 (Theorem 1 is about n >= d_x)",
+        ),
+        (
+            lambda: bounds.lora_bound(TASKS["rank two"], 9, 9),
+            "rank is 9; it must be an integer from 1 to 8 (the theorems are about 1 <= r <= min(d_x, d_y))",
+        ),
+        (
+            lambda: bounds.lora_bound_three_terms(TASKS["rank two"], 9, 1, "PAPER"),
+            'constants is \'PAPER\'; it must be "book" or "paper"',
+        ),
+        (
+            lambda: bounds.full_risk_any_features(TASKS["rank two"], 4, lambda n, rng: np.ones((10, 5))),
+            "X has shape (10, 5); it must have shape (10, 4) (what `features` must return, d_x by n)",
+        ),
+        (
+            lambda: bounds.lora_variance_limit(TASKS["rank two"], 40, 1, 0.0),
+            "constant is 0.0; it must be a finite real number above 0",
+        ),
+    ],
+)
+def test_what_is_refused_and_why(call, message, no_shape_checks):
+    with pytest.raises(ValueError, match=r".") as error:
+        call()
+    assert str(error.value) == message
+
+
+def test_more_data_than_dimensions_begin_at_as_many():
+    """At n = d_x anisotropic features are no reason to refuse; the risks are infinite for noise alone."""
+    assert dict(bounds.full_risk(STRETCHED, 10)) == {"bias": 0.0, "variance": INF}
+    assert bounds.strong_signal_risk(STRETCHED, 10)["bias"] == 0.0
+    assert bounds.strong_signal_risk(STRETCHED, 10)["inside"] == INF
+    assert bounds.full_risk_lower_bound(STRETCHED, 10) == pytest.approx(COLOURED.sum())

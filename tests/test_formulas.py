@@ -14,9 +14,9 @@ import pytest
 
 from lorabook import formulas
 from lorabook.formulas import FORMULAS
-from tests.formula_cases import estimation, gaussian_matrices, overdetermined, underdetermined
+from tests.formula_cases import estimation, exact_answer, gaussian_matrices, overdetermined, underdetermined
 
-CASES = (estimation, gaussian_matrices, overdetermined, underdetermined)
+CASES = (estimation, gaussian_matrices, overdetermined, underdetermined, exact_answer)
 
 BOOK = Path(__file__).parent.parent / "book"
 

@@ -24,9 +24,10 @@ TESTS = {
     "estimators": ["test_estimators", "test_bad_input", "test_descent", "test_oracle", "test_properties"],
     "wishart": ["test_wishart"],
     "bounds": ["test_bounds"],
+    "sharp": ["test_sharp"],
 }
 # But not these: a survivor costs a run of all tests that reach its function, and these take seconds.
-SLOW = ["on_draws", "tightness", "certifies", "risk_is_exact", "strong_signal_limit"]
+SLOW = ["on_draws", "tightness", "certifies", "risk_is_exact"]
 
 
 def run(module: str) -> None:

@@ -88,7 +88,7 @@ def strong_signal_risk(task: Task, n: Integer) -> Terms:
     if n < task.d_x:
         _validate.integer("n", n, rank + 2, meaning="two more than the rank of the shift")
     noise = task.noise_cov * np.eye(task.d_y) if np.ndim(task.noise_cov) == 0 else task.noise_cov
-    inside = float(np.sum(U[:, :rank] * (noise @ U[:, :rank])))
+    inside = min(float(np.sum(U[:, :rank] * (noise @ U[:, :rank]))), task.noise_trace)
     k, N = smaller_larger(task, n)
     kept, lost = 0.0, 0.0
     if task.noise_trace:

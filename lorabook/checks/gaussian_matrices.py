@@ -180,7 +180,7 @@ def marchenko_pastur() -> Check:
 
 
 def smallest_eigenvalue_limit() -> Check:
-    """`thm-smallest-eigenvalue-limit`: lambda_min / N approaches the lower edge, about like N^(-2/3)."""
+    """`thm-smallest-eigenvalue-limit`: lambda_min / N approaches the lower edge, as a power of the size."""
     sizes, gaps = (10, 40, 160), []
     for k in sizes:
         smallest = wishart.eigenvalues(k, 2 * k, 4000 // k, seed=610)[:, 0] / (2 * k)

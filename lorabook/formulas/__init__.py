@@ -12,10 +12,10 @@ A module a chapter; every formula is also an attribute of this package.
 array([[3., 2.]])
 """
 
-from lorabook.formulas import estimation, gaussian_matrices, overdetermined, underdetermined
+from lorabook.formulas import estimation, exact_answer, gaussian_matrices, overdetermined, underdetermined
 from lorabook.formulas._formula import Formula
 
-MODULES = (estimation, gaussian_matrices, overdetermined, underdetermined)
+MODULES = (estimation, gaussian_matrices, overdetermined, underdetermined, exact_answer)
 
 FORMULAS = {f.name: f for module in MODULES for f in vars(module).values() if isinstance(f, Formula)}
 """Every formula of the book by its name."""

@@ -207,7 +207,7 @@ def marchenko_pastur() -> Proof:
         (
             Step("the discriminant", discriminant, (x - low) * (x - high)),
             Step("its root's imaginary part, squared", -discriminant / (2 * sympy.pi * c * x) ** 2, density**2),
-            Step("the density in t, squared", (density.subs(x, place) * sympy.diff(place, t)) ** 2, in_t**2),
+            Step("under the root, x in terms of t", (high - place) * (place - low), sympy.diff(place, t) ** 2),
             Step("its integral, differentiated in w, c below 1", _integral_slope(w, sign=-1), in_w),
             Step("and above 1", _integral_slope(w, sign=1), in_w),
             Step("the density in w", _in_half_angle(in_t, t, w) * 2 / (1 + w**2), in_w),

@@ -16,6 +16,7 @@ __all__ = [
     "split_square",
     "strong_signal_isotropic",
     "subspace_attained",
+    "subspace_expansion",
     "variance_limit",
 ]
 
@@ -110,13 +111,30 @@ def subspace_attained() -> Proof:
     )
 
 
+def subspace_expansion() -> Proof:
+    """Lemma `lem-subspace-c`: the expansion in its proof, before the trace, for matrices of every size; R = I - P."""
+    names = ("R", "P", "A", r"A^\top", "N", r"N^\top")
+    R, P, A, At, N, Nt = (sympy.Symbol(name, commutative=False) for name in names)
+    left, right = R * (A + N) * (At + Nt), R * A * At + R * A * Nt + R * N * At + N * Nt - P * N * Nt
+    return Proof("what the projector misses", (Step("expand", left, right, ((R * N, N - P * N),)),))
+
+
 def sharp_bound_limit() -> Proof:
-    """Theorem `thm-lora-bound-sharp`: without a tail and without rotation it is the strong-signal limit."""
-    S = formulas.sharp_signal_1
-    C, tau, q, n, t = (_symbol(S, name) for name in ("C", r"\tau", "q", "n", r"t_\varepsilon"))
+    """Theorem `thm-lora-bound-sharp`: two steps of its proof, and how far it is from the strong-signal limit."""
+    V, S, limit = formulas.sharp_variance_2, formulas.sharp_signal_1, formulas.strong_signal
+    p, k, N, r = (_symbol(limit, name) for name in ("p_*", "k", "N", "r"))
+    kept = V.plain.subs({_symbol(V, "t_r"): p, _symbol(V, "f"): k / (N - k - 1), _symbol(V, r"\delta"): 0})
+    nothing = {_symbol(S, "C"): 0, _symbol(S, r"\tau"): 0}
+    missed = S.plain.subs(nothing).subs({_symbol(S, "q"): r, _symbol(S, "n"): N})
+    x, b, c, u = sympy.symbols("x b c u", positive=True)
+    fourth = sympy.Integral(4 * u**3 * sympy.exp(-(u**2) / 2), (u, 0, sympy.oo))
     return Proof(
-        "the sharp bound with a strong signal",
-        (Step("signal", S.plain.subs({C: 0, tau: 0}), t / ((n - 1) / q - 1)),),
+        "the sharp bound",
+        (
+            Step("fourth moment above the mean", fourth, 8),
+            Step("completing the square", x**2 - 2 * x * b - c, (x - b) ** 2 - (b**2 + c)),
+            Step("bound minus limit", kept + missed - limit.plain, p * r / (N - r - 1)),
+        ),
     )
 
 

@@ -53,11 +53,11 @@ def best_sample_size() -> Proof:
     return Proof(
         "the best number of samples",
         (
-            Step("slope, with g = d_x - 1 - n", at_best, t * (d_x - 1) / gap**2 - energy / d_x),
+            Step("the slope, at a distance g from the pole", at_best, t * (d_x - 1) / gap**2 - energy / d_x),
             Step("it vanishes there", sympy.Subs(at_best, gap, d_x - 1 - best), sympy.Integer(0)),
             Step("curvature", sympy.diff(formula.plain, n, 2), 2 * t * (d_x - 1) / (d_x - 1 - n) ** 3),
             Step(
-                "strong noise: slope at n = 0",
+                "strong noise: no slope at n = 0",
                 sympy.Subs(slope, (n, t), (0, formulas.strong_noise.plain)),
                 sympy.Integer(0),
             ),
@@ -82,7 +82,7 @@ def variance_limit_under() -> Proof:
     inserted = exact.plain.subs(kappa, n / (sympy.sqrt(d_x) - sympy.sqrt(n)) ** 2).subs(k, n)
     return Proof(
         "the limit of the variance term, few data",
-        (Step("for c = 8, k = n, N = d_x", inserted, limit.expression.subs({c: 8, k: n, N: d_x})),),
+        (Step("with the constant 8", inserted, limit.expression.subs({c: 8, k: n, N: d_x})),),
     )
 
 

@@ -1,0 +1,51 @@
+"""Every singular value of the data, on average: where it lies, and what of the signal it holds (heuristic).
+
+The few above the edge come first, each with the parameters that those before it left over; the bulk is parametrised by
+an angle, 0 at its edge and pi at its end.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lorabook import formulas
+from lorabook.sharp._setting import Setting
+from lorabook.wishart import marchenko_pastur_cdf
+
+_GRID = np.pi * np.linspace(0.0, 1.0, 4001)[1:] ** 2
+_FAINT = 1e-5
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """Energies and captured fractions of every rank 0, 1, …, max_rank."""
+
+    energies: np.ndarray
+    """`sum_{i <= r} lambda_i`, in units of `sigma^2`."""
+    captured: np.ndarray
+    """`Omega_j(r)`, (directions, ranks)."""
+
+
+def bulk(problem: Setting) -> Bulk:
+    d_y, k, x, visible = problem.d_y, problem.k, problem.strengths, problem.visible
+    ranks = np.arange(problem.max_rank + 1)
+    rho = np.maximum(x / problem.detectable, _FAINT)[:, None]
+    inside = np.arange(visible + 1, problem.max_rank + 1)
+    above = formulas.visible_square(x_i=x[:visible], i=np.arange(1, visible + 1), d_y=d_y, k=k)
+    below = formulas.bulk_square(d_y=d_y, k=k, phi=_angles(inside - 0.5, problem, rho))
+    # All of them add up to the energy of the matrix, d_y k + sum x_j on average.
+    below *= (d_y * k + np.sum(x) - np.sum(above)) / np.sum(below)
+    reached = np.r_[np.zeros(visible + 1), _angles(inside, problem, rho)]
+    own = np.maximum(0.0, 1.0 - rho**-2.0) * (np.arange(1, len(x) + 1)[:, None] <= ranks)
+    captured = own + np.where(reached > 0.0, formulas.bulk_capture(rho=rho, phi=reached), 0.0)
+    captured[:, -1] = 1.0
+    return Bulk(np.r_[0.0, np.cumsum(np.r_[above, below])], captured)
+
+
+def _angles(counts: np.ndarray, problem: Setting, rho: np.ndarray) -> np.ndarray:
+    """Angles at which the mean number of singular values above is `counts`."""
+    small, large = problem.max_rank, max(problem.d_y, problem.k)
+    share = 1.0 - marchenko_pastur_cdf(formulas.bulk_square(d_y=small, k=large, phi=_GRID) / large, small / large)
+    count = formulas.bulk_count(m=small, F=share, phi=_GRID, rho_j=rho)
+    # Monotone but for a dip of less than one next to the edge.
+    return np.interp(counts, np.maximum.accumulate(count), _GRID)
