@@ -64,7 +64,7 @@ def shift_values(task: Task, whitened: bool = True) -> np.ndarray:
 
 
 def finite_mean(task: Task, n: int) -> bool:
-    """Whether Gaussian features give risks a finite mean: |n - d_x| >= 2."""
+    """Whether Gaussian features give risks a finite mean: `|n - d_x| >= 2`."""
     return abs(n - task.d_x) >= 2
 
 

@@ -34,7 +34,7 @@ def full_risk(task: Task, n: Integer) -> Terms:
 
     n >= d_x, any Sigma_x: no bias, variance `tr(Sigma_e) d_x / (n - d_x - 1)` (11). n < d_x, isotropic features:
     bias `sigma_x^2 (1 - n / d_x) ||Delta_*||_F^2`, variance `tr(Sigma_e) n / (d_x - n - 1)` (16). The variance is
-    infinite for |n - d_x| <= 1, unless there is no noise.
+    infinite for `|n - d_x| <= 1`, unless there is no noise.
 
     Raises ValueError for n < d_x with anisotropic features: the bias then depends on more than norms.
     Source: Propositions 3 and 5 of the paper; chapters *More data than dimensions*, *Fewer data than dimensions*.
@@ -67,7 +67,7 @@ def full_risk_any_features(
 
     `E ||Delta_* Pi_perp Sigma_x^{1/2}||_F^2 + tr(Sigma_e) E tr(Sigma_hat^+ Sigma_x) / n` (15); without the first term
     for n >= d_x (10). Exact but for the simulation, whose standard errors come with the terms. Noise needs no draws.
-    For Gaussian features and |n - d_x| <= 1 the variance is infinite, and said to be; for features of one's own only
+    For Gaussian features and `|n - d_x| <= 1` the variance is infinite, and said to be; for features of one's own only
     their author knows whether the mean that is estimated is finite.
 
     Arguments:

@@ -52,7 +52,7 @@ def lora_bound(task: Task, n: Integer, rank: Integer, draws: Integer = 4000, see
     that is a term `cross` of `2 sqrt(B V')`, otherwise.
 
     The moments of kappa_X are simulated (`draws`, `seed`), and the terms have standard errors accordingly; infinite for
-    |n - d_x| <= 1, unless there is neither noise nor a tail for them to multiply.
+    `|n - d_x| <= 1`, unless there is neither noise nor a tail for them to multiply.
 
     Raises ValueError unless 1 <= rank <= min(d_x, d_y).
     Source: Theorems 2 and 4 of the paper, constants re-derived; chapters *More data …*, *Fewer data than dimensions*.

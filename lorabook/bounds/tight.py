@@ -44,7 +44,7 @@ def lora_bound_sharp(task: Task, n: Integer, rank: Integer, draws: Integer = 400
     `(sqrt B + sqrt V)^2 + S`, its `cross` term `2 sqrt(B V)`: two moments in V are simulated and raised likewise, and
     B, in closed form elsewhere, is simulated and comes with its standard error.
 
-    Infinite at |n - d_x| <= 1 (if there is noise). Raises ValueError unless 1 <= rank <= min(d_x, d_y).
+    Infinite at `|n - d_x| <= 1` (if there is noise). Raises ValueError unless 1 <= rank <= min(d_x, d_y).
     Source: not in the paper; theorems of chapters *More data than dimensions* and *Fewer data than dimensions*.
 
     >>> task = Task.gaussian(d_x=100, d_y=100, shift_rank=4, noise_std=1.0, seed=0)
@@ -69,7 +69,7 @@ def strong_signal_risk(task: Task, n: Integer) -> Terms:
 
     `tr(P_* Sigma_e) f(k, N) + tr((I - P_*) Sigma_e) f(r, N)`, P_* the projector on the column space of Delta_* and r
     its rank, plus the bias of full fine-tuning if n < d_x. What exceeds the bias, divided by the noise level, tends to
-    this as the noise tends to 0. Infinite at |n - d_x| <= 1, where every noise makes the mean infinite.
+    this as the noise tends to 0. Infinite at `|n - d_x| <= 1`, where every noise makes the mean infinite.
 
     Raises ValueError for a shift of rank 0, and for n < d_x if n < r + 2 or the features are anisotropic.
     Source: not in the paper; chapters *More data than dimensions*, *Fewer data than dimensions*.

@@ -35,7 +35,7 @@ class Sizes:
 
     @property
     def kappa(self) -> float:
-        """The inflation; infinite for |n - d_x| <= 1."""
+        """The inflation; infinite for `|n - d_x| <= 1`."""
         return float(formulas.inflation(N=self.N, k=self.k)) if self.N - self.k > 1 else INF
 
     @property

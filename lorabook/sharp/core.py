@@ -32,7 +32,7 @@ def lora_risk(
         d_x, d_y, n: numbers of inputs, outputs and samples.
         noise_std: standard deviation of each output's noise, above 0.
 
-    Returns inf for |n - d_x| <= 1 and rank at least 1: the mean is infinite. The same numbers every time.
+    Returns inf for `|n - d_x| <= 1` and rank at least 1: the mean is infinite. The same numbers every time.
     Raises ValueError for negative singular values, more than min(d_x, d_y) of them, or at least d_y or more than
     min(n, d_x) of them detectable.
     Issues AccuracyWarning as `core_risk` does.
@@ -67,7 +67,7 @@ def core_risk(
 
     Arguments as in `lora_risk`; draws, at least 2, and seed for the simulation.
     Raises ValueError as `lora_risk` does.
-    Issues AccuracyWarning near the detectability threshold, with many detectable directions, and for |n - d_x| <= 3.
+    Issues AccuracyWarning near the detectability threshold, with many detectable directions, and for `|n - d_x| <= 3`.
     Source: chapter *The exact answer*; a heuristic, with its measured accuracy.
 
     >>> risk, error = core_risk(4, np.array([58.6, 51.5, 49.6, 38.3]), 100, 100, 500, noise_std=1.0)

@@ -25,7 +25,7 @@ def crossover_noise_limit(
     not positive (LoRA has no fewer parameters to pay for), and 0 where the sum is empty and the denominator positive.
 
     Arguments as in `lora_risk`, rank below min(n, d_x, d_y).
-    Raises ValueError as `lora_risk` does, for a higher rank, and for |n - d_x| <= 1, where both risks are infinite.
+    Raises ValueError as `lora_risk` does, for a higher rank, and for `|n - d_x| <= 1`, where both risks are infinite.
     Source: chapter *The exact answer*.
 
     >>> s = np.array([58.6, 51.5, 49.6, 38.3])

@@ -47,7 +47,7 @@ def choose_rank(X: Float[np.ndarray, "d_x n"], Y: Float[np.ndarray, "d_y n"], W0
 
     The number of singular values of the fitted residual above `tau_*`,
     `tau_*^2 = sigma^2 (x_* + d_y)(x_* + k) / x_*` with `usefulness_root` x_* and `estimate_noise` sigma. 0 for
-    |n - d_x| <= 1. For n >= d_x any feature covariance is allowed.
+    `|n - d_x| <= 1`. For n >= d_x any feature covariance is allowed.
 
     Arguments and errors as in `lora`.
     Issues AccuracyWarning for n < d_x and features that are not isotropic.

@@ -29,10 +29,10 @@ def finite_size_risk(
 
     Only the spiked matrix `M = U S [L_11, 0] + G` and an `m x m` matrix are drawn, m the number of positive singular
     values; the mean over everything else in the data is taken in closed form. It has finite variance for every
-    |n - d_x| >= 2, where a plain simulation needs 4. Cost: one SVD of a (d_y, min(n, d_x)) matrix a draw.
+    `|n - d_x| >= 2`, where a plain simulation needs 4. Cost: one SVD of a (d_y, min(n, d_x)) matrix a draw.
 
     Arguments as in `lora_risk`; draws, at least 2, and seed for the simulation. Exact at rank 0 and from rank
-    min(n, d_x, d_y) on; (inf, 0) for |n - d_x| <= 1 and rank at least 1.
+    min(n, d_x, d_y) on; (inf, 0) for `|n - d_x| <= 1` and rank at least 1.
     Raises ValueError as `lora_risk` does, and if the shift has rank above n.
     Source: chapter *The exact answer*.
 

@@ -18,7 +18,7 @@ def component_cost(x: Real, d_x: Integer, d_y: Integer, n: Integer, noise_std: R
 
     `delta(x) = (sigma^2 / N) [kappa k (x + d_y)^2 - (x^2 - d_y k)(x - d_y)] / x^2` above the threshold
     `x = sqrt(d_y k)`; below, the price of noise `sigma^2 kappa (sqrt d_y + sqrt k)^2 / N`, which is also its value at
-    the threshold. Infinite for |n - d_x| <= 1. Squared units of y.
+    the threshold. Infinite for `|n - d_x| <= 1`. Squared units of y.
 
     Raises ValueError if x or noise_std is negative or a size is below 1.
     Source: chapter *The exact answer*.
@@ -42,7 +42,7 @@ def full_risk(
 ) -> float:
     """Mean risk of full fine-tuning, exact: `(1 - n/N) ||Delta_*||_F^2 + sigma^2 kappa d_y k / N`.
 
-    Infinite for |n - d_x| <= 1. Arguments and errors as in `lora_risk`.
+    Infinite for `|n - d_x| <= 1`. Arguments and errors as in `lora_risk`.
     Source: Propositions 3 and 5 of the paper, (11), (16); chapter *The exact answer*.
 
     >>> full_risk(np.array([2.0]), 10, 5, 31, noise_std=2.0)
@@ -65,9 +65,9 @@ def lora_risk_limit(
 
     Exact at rank 0 and from rank min(n, d_x, d_y) on; in between a heuristic that tends to the sharp limit
     `||Delta_*||_F^2 + sum of component_cost` as sizes grow. `lora_risk` is closer at finite size when the rank is
-    below that of the shift. Infinite for |n - d_x| <= 1 and rank at least 1. Arguments, errors as in `lora_risk`.
+    below that of the shift. Infinite for `|n - d_x| <= 1` and rank at least 1. Arguments, errors as in `lora_risk`.
 
-    Issues AccuracyWarning near the detectability threshold, with many detectable directions, and for |n - d_x| <= 3.
+    Issues AccuracyWarning near the detectability threshold, with many detectable directions, and for `|n - d_x| <= 3`.
     Source: chapter *The exact answer*.
 
     >>> s = np.sqrt(np.array([6.0, 3.0, 0.5]) / 2)
@@ -110,7 +110,7 @@ def strong_spike_risk(
     """Limit of the risk when the first r directions are strong.
 
     `sum_{i>r} s_i^2 + (1 - n/N) sum_{i<=r} s_i^2 + r sigma^2 (d_y + kappa k) / N`: each direction that is kept costs
-    its parameters. Infinite for |n - d_x| <= 1 and rank at least 1.
+    its parameters. Infinite for `|n - d_x| <= 1` and rank at least 1.
 
     Arguments and errors as in `lora_risk`; ValueError too if the rank exceeds that of the shift.
     Source: chapter *The exact answer*.

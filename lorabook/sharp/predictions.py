@@ -16,7 +16,7 @@ def shrunk_risk(
     """Limit of the risk of `shrunk_lora`: `||Delta_*||_F^2` less a gain for each detectable direction.
 
     `(sigma^2 / N) (x^2 - d_y k)^2 / ((x + d_y) (x^2 - d_y k + kappa k (x + d_y)))` is the gain at strength x. At most
-    the limit of LoRA's risk at every rank; at |n - d_x| <= 1 that of the pre-trained model.
+    the limit of LoRA's risk at every rank; at `|n - d_x| <= 1` that of the pre-trained model.
 
     Simulations at sizes of 100 lay 2 to 3 % above, at 200 less than 1 %. Arguments and errors as in `lora_risk`.
     Source: chapter *Better than truncation*.

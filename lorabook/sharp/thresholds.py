@@ -20,7 +20,7 @@ __all__ = [
 def inflation(d_x: Integer, n: Integer) -> float:
     """`kappa = N / (|n - d_x| - 1)`, N = max(n, d_x): the factor by which inverting the data enlarges noise.
 
-    Infinite for |n - d_x| <= 1.
+    Infinite for `|n - d_x| <= 1`.
 
     Raises ValueError if d_x or n is not an integer of at least 1.
     Source: chapter *The exact answer*.
@@ -72,7 +72,7 @@ def usefulness_root(d_y: Integer, k: Integer, kappa: Real) -> float:
 def usefulness_threshold(d_x: Integer, d_y: Integer, n: Integer, noise_std: Real) -> float:
     """Singular value of the shift above which a direction is worth keeping: `sigma sqrt(x_* / n)`.
 
-    Infinite for |n - d_x| <= 1: there the best LoRA is no fine-tuning.
+    Infinite for `|n - d_x| <= 1`: there the best LoRA is no fine-tuning.
 
     Raises ValueError if a size is below 1 or noise_std below 0.
     Source: chapter *The exact answer*.

@@ -82,7 +82,8 @@ def _lines(step: Step):
     """The words on a line of their own, then the identity, on two lines if it is long."""
     left, right = _latex(step.left), _latex(step.right)
     relations = r",\ ".join(f"{_latex(word)} = {_latex(value)}" for word, value in step.given)
-    yield rf"& \text{{{step.words}" + (rf", since }} {relations}\text{{:}}" if step.given else ":}")
+    words = step.words.replace("_", r"\_")
+    yield rf"& \text{{{words}" + (rf", since }} {relations}\text{{:}}" if step.given else ":}")
     if len(left) + len(right) > 110:
         yield rf"& \qquad {left}"
         yield rf"& \qquad\quad = {right} \quad\checkmark"
