@@ -1,15 +1,13 @@
 """The risk of LoRA itself, not a bound on it: Gaussian features, a shift of low rank, white noise.
 
-| Functions | What they say |
-|---|---|
-| `lora_risk`, `core_risk`, `lora_risk_limit`, `full_risk` | the mean risk of each rank, of full fine-tuning |
-| `finite_size_risk` | the same by an exact identity, averaged over draws |
-| `component_cost`, `strong_spike_risk`, `mixing_term`, `noise_free_risk` | what it is made of |
-| `spiked_triplet`, `estimated_strength` | what noise does to a direction's singular value and vectors |
-| `inflation`, `detection_threshold`, `usefulness_threshold`, `usefulness_root`, `zones`, `best_rank` | what to keep |
-| `crossover_noise`, `crossover_noise_limit` | the noise above which LoRA beats full fine-tuning |
-| `estimate_noise`, `choose_rank`, `shrunk_lora`, `ridge_lora` | estimators, from X, Y and W0 alone |
-| `shrunk_risk`, `ridge_risk` | their risks in the limit |
+- `lora_risk`, `core_risk`, `lora_risk_limit`, `full_risk`: the mean risk of each rank, of full fine-tuning
+- `finite_size_risk`: the same by an exact identity, averaged over draws
+- `component_cost`, `strong_spike_risk`, `mixing_term`, `noise_free_risk`: what it is made of
+- `spiked_triplet`, `estimated_strength`: what noise does to a direction's singular value and vectors
+- `inflation`, `detection_threshold`, `usefulness_threshold`, `usefulness_root`, `zones`, `best_rank`: what to keep
+- `crossover_noise`, `crossover_noise_limit`: the noise above which LoRA beats full fine-tuning
+- `estimate_noise`, `choose_rank`, `shrunk_lora`, `ridge_lora`: estimators, from X, Y and W0 alone
+- `shrunk_risk`, `ridge_risk`: their risks in the limit
 
 `singular_values` are those of the shift; features are isotropic with variance 1. For n >= d_x they may have any
 covariance, with the singular values of `shift Sigma_x^{1/2}`. Results from outside the range where the theory was found

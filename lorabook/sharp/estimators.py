@@ -82,7 +82,7 @@ def shrunk_lora(
         observed_norm: take the squared length of each direction's update from the data instead of its limit:
             `f = sigma^2 (x^2 - d_y k) / (N x ||D_i||^2 sigma_x^2)`, D_i the i-th row of the update in those directions
             and `sigma_x^2` the mean square of X. The better one within a few samples of n = d_x, and it works there
-            too, where the default returns W0 (|n - d_x| <= 1). But it needs isotropic features for every n; the
+            too, where the default returns W0 (`|n - d_x| <= 1`). But it needs isotropic features for every n; the
             default needs them only for n < d_x, and away from n = d_x it was as good or slightly better.
 
     Raises ValueError as `lora` does.
