@@ -6,6 +6,7 @@ shows the outcome; the build compares the entries with the statements that the b
 """
 
 import importlib
+import textwrap
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,22 @@ class Check:
     def passed(self) -> bool:
         """Whether the figure is within its limit (NaN is not)."""
         return bool(self.value <= self.limit)
+
+    def report(self) -> None:
+        """Print the outcome, on lines as long as a page is wide. Raises ValueError if the check failed.
+
+        A figure that is allowed to be rounding alone is not printed: its digits are those of one machine.
+
+        >>> Check("largest z-score of the mean, 9 settings", 1.234, 4.4).report()
+        largest z-score of the mean, 9 settings: 1.23, limit 4.40
+        >>> Check("largest difference of the two sides", 3e-16, 2e-13).report()
+        largest difference of the two sides: within rounding
+        """
+        if not self.passed:
+            raise ValueError(f"the check failed: {self.words}: {self.value:.3g} > {self.limit:.3g}")
+        rounding = abs(self.limit) < 1e-6
+        outcome = "within rounding" if rounding else f"{self.value:.2f}, limit {self.limit:.2f}"
+        print(textwrap.fill(f"{self.words}: {outcome}", 74))
 
 
 @dataclass(frozen=True)

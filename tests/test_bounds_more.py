@@ -423,3 +423,29 @@ def test_more_data_than_dimensions_begin_at_as_many():
     assert bounds.strong_signal_risk(STRETCHED, 10)["bias"] == 0.0
     assert bounds.strong_signal_risk(STRETCHED, 10)["inside"] == INF
     assert bounds.full_risk_lower_bound(STRETCHED, 10) == pytest.approx(COLOURED.sum())
+
+
+def test_each_option_of_the_variance_is_smallest_somewhere():
+    weak, strong = task_with([1e-3], 60, 40), task_with([1e3], 60, 40)
+    assert bounds.lora_bound_sharp(weak, 2000, 1, 20).options["variance"] == "V1"  # little is kept of much noise
+    assert bounds.lora_bound_sharp(strong, 2000, 1, 20).options["variance"] == "V2"
+    assert bounds.lora_bound_sharp(weak, 2000, 40, 20).options["variance"] == "V0"
+
+
+def test_at_as_many_data_as_dimensions_anisotropic_features_are_like_any():
+    for shape, bound in all_shapes(STRETCHED, 10, 1, 20, 3).items():
+        assert (bound["bias"], bound["cross"], bound.total) == (0.0, 0.0, INF)
+        assert "bias" not in bound.standard_errors
+        if shape == "unsplit":
+            assert bound["tail"] == bounds.inevitable_error(STRETCHED, 1)
+    sharp = bounds.lora_bound_sharp(STRETCHED, 10, 1, 20, 3)
+    assert (sharp["bias"], sharp["variance"], sharp["cross"], sharp.standard_errors) == (0.0, INF, 0.0, {})
+
+
+def test_what_multiplies_nothing_has_no_error():
+    for bound in all_shapes(TASKS["no noise"], 40, 2, 20, 3).values():
+        assert bound.standard_errors == {}
+    assert set(bounds.lora_bound_three_terms(TASKS["no noise"], 40, 1, "book", 20, 3).standard_errors) == {
+        "tail_operator"
+    }
+    assert set(bounds.lora_bound_three_terms(TASKS["rank two"], 40, 2, "book", 20, 3).standard_errors) == {"variance"}

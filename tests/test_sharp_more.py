@@ -47,6 +47,10 @@ def warnings_of(call):
             lambda: sharp.full_risk(S, 5, 5, 9, 0.0),
             "noise_std is 0.0; it must be a finite real number above 0 (strengths are in units of the noise)",
         ),
+        (
+            lambda: sharp.full_risk(-S, 9, 9, 20, 1.0),
+            "singular_values has smallest entry -6; singular values must be at least 0",
+        ),
         (lambda: sharp.lora_risk(-1, S, 9, 9, 20, 1.0), "rank is -1; it must be an integer of at least 0"),
         (lambda: sharp.core_risk(1, S, 9, 9, 20, 1.0, 1), "draws is 1; it must be an integer of at least 2"),
         (lambda: sharp.finite_size_risk(1, S, 9, 9, 20, 1.0, 1), "draws is 1; it must be an integer of at least 2"),
@@ -171,6 +175,8 @@ def test_warnings_with_many_directions(name):
     five = of_strength([30.0, 25.0, 20.0, 15.0, 9.9])
     assert warnings_of(lambda: risk(5, five, 16, 16, 64, 1.0)) == [MANY.format(5, 16)]
     assert warnings_of(lambda: risk(4, five, 16, 16, 64, 1.0)) == []  # a quarter and no more
+    weak = of_strength([30.0, 25.0, 20.0, 15.0, 1.5])
+    assert warnings_of(lambda: risk(5, weak, 16, 16, 64, 1.0)) == [MANY.format(5, 16)]
     assert warnings_of(lambda: risk(5, of_strength([30.0, 25.0, 20.0, 15.0, 10.1]), 16, 16, 64, 1.0)) == []
     assert warnings_of(lambda: risk(4, of_strength([5.0, 4.0, 3.0, 2.0]), 16, 16, 64, 1.0)) == []
 
@@ -228,6 +234,17 @@ def test_risks_of_full_fine_tuning_by_hand():
     assert sharp.full_risk(s, 3, 4, 12, 2.0) == pytest.approx(4 * 1.5 * 12 / 12)
     assert sharp.full_risk(s, 12, 4, 3, 2.0) == pytest.approx(0.75 * 10 + 4 * 1.5 * 12 / 12)
     assert [sharp.full_risk(s, 12, 4, n, 2.0) for n in (11, 12, 13)] == [INF] * 3
+
+
+def test_singular_values_count_beside_the_largest_and_not_by_their_size():
+    assert sharp.strong_spike_risk(0, np.array([1e-20]), 12, 4, 3, 2.0) == pytest.approx(1e-40)
+    assert sharp.strong_spike_risk(0, np.zeros(2), 12, 4, 3, 2.0) == 0.0
+    assert sharp.strong_spike_risk(0, np.array([]), 12, 4, 3, 2.0) == 0.0
+
+
+def test_as_many_visible_directions_as_the_data_hold_are_few_enough():
+    assert np.isfinite(sharp.shrunk_risk(100 * S[:3], 9, 6, 3, 1.0))
+    assert sharp.core_risk(1, of_strength([20.0]), 16, 16, 64, 1.0, 20).standard_error > 0
 
 
 def test_strong_directions_by_hand():
@@ -386,7 +403,7 @@ def test_the_identity_in_batches(monkeypatch):
     assert seen[3:] == [1, 1]
 
 
-@pytest.mark.parametrize(("d_x", "n"), [(64, 16)])
+@pytest.mark.parametrize(("d_x", "n"), [(16, 64), (64, 16)])
 @pytest.mark.parametrize("rank", [1, 2])
 def test_the_core_formula_draw_by_draw(d_x, n, rank):
     d_y, sigma, draws, k, N, m = 12, 0.5, 40, 16, 64, 2
@@ -553,10 +570,17 @@ def test_data_without_noise_or_without_anything():
     assert sharp.choose_rank(X, Y, task.W0) == 2
     np.testing.assert_allclose(sharp.shrunk_lora(X, Y, task.W0), task.W_star, atol=1e-9)
     assert sharp.estimate_noise(X, task.W0 @ X, task.W0) == pytest.approx(0.0, abs=1e-12)
-    zero = np.zeros((2, 2))
-    assert sharp.estimate_noise(zero, zero, np.eye(2)) == 0.0
-    for estimator in (sharp.shrunk_lora, sharp.ridge_lora):
-        np.testing.assert_array_equal(estimator(zero, zero, np.eye(2)), np.eye(2))
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (2, 7), (5, 3), (3, 1)])
+def test_features_that_are_all_zero_leave_the_pretrained_weights(shape):
+    X, Y, W0 = np.zeros(shape), np.ones((4, shape[1])), np.eye(4, shape[0])
+    assert sharp.estimate_noise(X, Y, W0) == pytest.approx(1.0)
+    assert sharp.estimate_noise(X, 0.0 * Y, W0) == 0.0
+    for outputs in (Y, 0.0 * Y):
+        assert sharp.choose_rank(X, outputs, W0) == 0
+        for estimator in (sharp.shrunk_lora, sharp.ridge_lora, lambda *data: sharp.shrunk_lora(*data, True)):
+            np.testing.assert_array_equal(estimator(X, outputs, W0), W0)
 
 
 def test_warnings_of_the_estimators_for_anisotropic_features():

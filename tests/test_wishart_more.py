@@ -55,3 +55,10 @@ def test_the_integral_of_the_tail_bound_just_above_its_threshold(size, dof, powe
         middle = mpmath.quad(lambda x: power * smallest(x) * x ** (-power - 1), points, maxdegree=5)
         exact = float(low + middle + edge**-power)
     assert wishart._tail_moment(size, dof, power) == pytest.approx(exact, rel=1e-6)
+
+
+@pytest.mark.parametrize("law", [wishart.marchenko_pastur_cdf, wishart.marchenko_pastur_density])
+def test_a_ratio_is_above_zero(law, no_shape_checks):
+    for ratio in (0.0, -1.0):
+        with pytest.raises(ValueError, match=rf"^ratio is {ratio}; it must be a finite real number above 0$"):
+            law(1.0, ratio)

@@ -5,7 +5,7 @@ import numpy as np
 from lorabook import _validate, formulas
 from lorabook.linalg import _EPS
 from lorabook.task import Task
-from lorabook.wishart import Estimate, condition_number, inverse_smallest, inverse_trace
+from lorabook.wishart import Estimate, condition_number, inverse_smallest
 
 FEATURE_STREAM = 10
 INFINITE = Estimate(float("inf"), 0.0)
@@ -127,8 +127,3 @@ def unseen_draws(task: Task, n: int, draws: int, seed) -> np.ndarray:
 
 def estimate(values) -> Estimate:
     return Estimate(float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values))))
-
-
-def trace_moment(task: Task, n: int) -> float:
-    """`f(k, N)`, infinite next to the threshold."""
-    return inverse_trace(*smaller_larger(task, n))

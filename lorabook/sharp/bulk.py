@@ -33,8 +33,8 @@ def bulk(problem: Setting) -> Bulk:
     inside = np.arange(visible + 1, problem.max_rank + 1)
     above = formulas.visible_square(x_i=x[:visible], i=np.arange(1, visible + 1), d_y=d_y, k=k)
     below = formulas.bulk_square(d_y=d_y, k=k, phi=_angles(inside - 0.5, problem, rho))
-    # All of them add up to the energy of the matrix, d_y k + sum x_j on average.
-    below *= (d_y * k + np.sum(x) - np.sum(above)) / np.sum(below)
+    if len(below):  # all of them add up to the energy of the matrix, d_y k + sum x_j on average
+        below *= (d_y * k + np.sum(x) - np.sum(above)) / np.sum(below)
     reached = np.r_[np.zeros(visible + 1), _angles(inside, problem, rho)]
     own = np.maximum(0.0, 1.0 - rho**-2.0) * (np.arange(1, len(x) + 1)[:, None] <= ranks)
     captured = own + np.where(reached > 0.0, formulas.bulk_capture(rho=rho, phi=reached), 0.0)

@@ -8,7 +8,7 @@ from lorabook.sharp._accuracy import check
 from lorabook.sharp._controls import controlled_mean
 from lorabook.sharp._setting import INF, Setting, checked_rank, setting
 from lorabook.sharp.bulk import bulk
-from lorabook.sharp.identity import signal_factors
+from lorabook.sharp.identity import seen_energy, signal_factors
 from lorabook.sharp.limit import full, master
 from lorabook.sharp.spikes import triplets
 from lorabook.wishart import Estimate
@@ -111,7 +111,7 @@ def _with_bulk(problem: Setting, rank: int, first: Estimate) -> Estimate:
 
 
 def _draw(problem: Setting, rank: int, draws: int, rng) -> tuple[np.ndarray, np.ndarray]:
-    """What the first directions change in the risk, a draw each; and a control of mean zero."""
+    """What the first directions change in the risk, a draw each; and controls of mean zero."""
     m, sigma = problem.visible, problem.sigma
     s = problem.s[:m]
     L, C = signal_factors(problem, m, draws, rng)
@@ -133,5 +133,4 @@ def _draw(problem: Setting, rank: int, draws: int, rng) -> tuple[np.ndarray, np.
     )
     overlap = np.sqrt(c_u * c_v) * np.einsum("dir,dij,drj->dr", left, filtered, right)
     changes = np.sum(square * length - 2.0 * np.sqrt(square) * overlap, axis=1)
-    seen = np.einsum("dij,dij->d", filtered, signal)
-    return changes, (seen - problem.n / problem.N * np.sum(s**2))[:, None]
+    return changes, seen_energy(problem, filtered, signal, s)

@@ -39,7 +39,9 @@ def estimate_noise(
     >>> [round(estimate_noise(*task.sample(n, seed=0), task.W0), 1) for n in (30, 100)]
     [2.0, 2.0]
     """
-    return float(np.sqrt(_visible(X, Y, W0).noise))
+    path = rank_path(X, Y, W0)
+    X, Y = np.asarray(X, dtype=float), np.asarray(Y, dtype=float)
+    return float(np.sqrt(_noise_square(path, X, Y, _sizes(X, Y))))
 
 
 def choose_rank(X: Float[np.ndarray, "d_x n"], Y: Float[np.ndarray, "d_y n"], W0: Float[np.ndarray, "d_y d_x"]) -> int:
@@ -62,6 +64,8 @@ def choose_rank(X: Float[np.ndarray, "d_x n"], Y: Float[np.ndarray, "d_y n"], W0
     sizes = seen.sizes
     if sizes.n < sizes.d_x:
         check_isotropic(seen.X, _ISOTROPIC_BELOW)
+    if len(seen.x) == 0:
+        return 0
     return int(np.sum(seen.x > usefulness_root(sizes.d_y, sizes.k, sizes.kappa)))
 
 
@@ -159,17 +163,19 @@ class _Visible:
 def _visible(X, Y, W0) -> _Visible:
     path = rank_path(X, Y, W0)
     X, Y = np.asarray(X, dtype=float), np.asarray(Y, dtype=float)
-    dimension, n = row_space(X).dimension, X.shape[1]
-    # Features that lie in a subspace, with more samples than its dimension, are a problem in that subspace.
-    sizes = Sizes(dimension if dimension < n else len(X), len(Y), n)
+    sizes = _sizes(X, Y)
     squares = path.singular_values**2
-    noise = _noise_square(path, X, Y, sizes)
-    if len(squares) == 0:
-        return _Visible(X, path.W0, sizes, noise, path.directions, path.updates, squares)
-    # Without noise the strengths are infinite; the smallest noise that rounding could hide keeps them finite.
-    x = estimated_strength(squares / max(noise, _EPS**2 * squares[0]), sizes.d_y, sizes.k)
+    # Without noise the strengths are infinite; the noise that rounding could hide keeps them finite.
+    noise = max(_noise_square(path, X, Y, sizes), _EPS**2 * np.max(squares, initial=1e-300))
+    x = estimated_strength(squares / noise, sizes.d_y, sizes.k) if len(squares) else squares
     found = x > 0.0
     return _Visible(X, path.W0, sizes, noise, path.directions[:, found], path.updates[found], x[found])
+
+
+def _sizes(X: np.ndarray, Y: np.ndarray) -> Sizes:
+    """Features in a subspace, with more samples than its dimension, are a problem in that subspace."""
+    dimension, n = row_space(X).dimension, X.shape[1]
+    return Sizes(dimension if dimension < n else len(X), len(Y), n)
 
 
 def _noise_square(path: RankPath, X: np.ndarray, Y: np.ndarray, sizes: Sizes) -> float:

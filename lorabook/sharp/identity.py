@@ -83,9 +83,9 @@ def _draw(problem: Setting, rank: int, draws: int, rng) -> tuple[np.ndarray, np.
     )
     overlap = np.einsum("dir,dij,drj->dr", left[:, :m], filtered, right)
     changes = square * length - 2.0 * theta * overlap
-    seen = np.einsum("dij,dij->d", filtered, signal) - problem.n / problem.N * problem.energy
     all_ranks = problem.energy + np.sum(changes, axis=1) - full(problem)
-    return np.sum(changes[:, :rank], axis=1), np.stack([seen, all_ranks], axis=1)
+    controls = np.column_stack([all_ranks, seen_energy(problem, filtered, signal, s)])
+    return np.sum(changes[:, :rank], axis=1), controls
 
 
 def signal_factors(problem: Setting, m: int, draws: int, rng) -> tuple[np.ndarray, np.ndarray]:
@@ -95,3 +95,10 @@ def signal_factors(problem: Setting, m: int, draws: int, rng) -> tuple[np.ndarra
     if problem.n < problem.d_x:
         C = C + sample(m, problem.d_x - problem.n, rng, draws)
     return L, C
+
+
+def seen_energy(problem: Setting, filtered: np.ndarray, signal: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """Energy of the shift in the row space of X less its mean, (draws, 1); (draws, 0) for n >= d_x: it is constant."""
+    if problem.n >= problem.d_x:
+        return np.zeros((len(signal), 0))
+    return np.einsum("dij,dij->d", filtered, signal)[:, None] - problem.n / problem.N * np.sum(s**2)

@@ -69,16 +69,15 @@ def rank_split_attained() -> Proof:
 
 
 def split_square() -> Proof:
-    """Theorem `thm-lora-bound`: what is lost when the square is split into three terms."""
+    """Theorem `thm-lora-bound`: what is lost when the square is split; u and v stand for its two parts."""
     whole, split = formulas.lora_bound, formulas.lora_bound_three_terms
-    names = (r"\sigma_{r+1}", r"\bar\chi", r"\bar\kappa", r"\lambda_\varepsilon", "k", "d_y", "n", "r")
-    s, chi, kappa, lam, k, d_y, n, r = (_symbol(whole, name) for name in names)
-    u = s * sympy.sqrt(chi)
-    v = 2 * (sympy.sqrt(k) + sympy.sqrt(d_y)) * sympy.sqrt(lam * kappa / n)
-    return Proof(
-        "splitting the square",
-        (Step("three terms minus one square", split.plain - whole.plain, 2 * r * (u - v) ** 2),),
-    )
+    s, chi, kappa = (_symbol(whole, name) for name in (r"\sigma_{r+1}", r"\bar\chi", r"\bar\kappa"))
+    lam, k, d_y, n, r = (_symbol(whole, name) for name in (r"\lambda_\varepsilon", "k", "d_y", "n", "r"))
+    u, v = sympy.symbols("u v", positive=True)
+    noise = 4 * (sympy.sqrt(k) + sympy.sqrt(d_y)) ** 2 * lam / n
+    parts = {s: u / sympy.sqrt(chi), kappa: v**2 / noise}
+    three, one = (sympy.simplify(formula.plain.subs(parts)) for formula in (split, whole))
+    return Proof("splitting the square", (Step("three terms minus one square", three - one, 2 * r * (u - v) ** 2),))
 
 
 def exact_rank_bound() -> Proof:
