@@ -1,10 +1,13 @@
 """Random cases and limits that the checks share."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.special import ndtri
 
-from lorabook import linalg
+from lorabook import bounds, formulas, linalg, wishart
 from lorabook._arrays import Real
+from lorabook.claims import Check
 from lorabook.task import Task
 
 ROUNDING = 1e3 * np.finfo(float).eps
@@ -110,3 +113,33 @@ def risk_draws(task: Task, n: int, draws: int, seed: int) -> np.ndarray:
     below = np.hstack([zero, np.cumsum(kept, axis=1)])
     above = np.hstack([np.cumsum(dropped[:, ::-1], axis=1)[:, ::-1], zero])
     return below + above + never[:, None]
+
+
+def holds_on_draws(bound: Callable, settings: list[tuple[Task, int]], ranks: tuple, seed: int) -> Check:
+    """`bound(task, n, rank).total` lies above LoRA's mean risk for every setting and rank; and how loosely."""
+    scores, ratios = [], []
+    for index, (task, n) in enumerate(settings):
+        risks = risk_draws(task, n, 2000, seed + index)
+        for rank in ranks:
+            draws, value = risks[:, min(rank, risks.shape[1] - 1)], bound(task, n, rank, draws=500).total
+            scores.append(z_score(draws, value))
+            ratios.append(value / draws.mean())
+    words = (
+        f"largest z-score of a mean risk above its bound, {len(scores)} settings, 2,000 data sets each; "
+        f"the bound is {min(ratios):.2f} to {max(ratios):.0f} times the risk, in the median {np.median(ratios):.1f}"
+    )
+    return Check(words, max(scores), z_limit(len(scores)))
+
+
+def tends_to_variance_limit(d_x_per_k: int, n_per_k: int, seed: int) -> Check:
+    """The variance term of LoRA's bound approaches its limit as the sizes grow at a fixed ratio."""
+    sizes, gaps = (10, 40, 160), []
+    for k in sizes:
+        d_x, n = d_x_per_k * k, n_per_k * k
+        limit = bounds.lora_variance_limit(Task.gaussian(d_x, 5, 1, 1.0, 0), n, 1, 8.0)
+        kappa = n * wishart.inverse_smallest(k, max(d_x, n), 1, 8000 // k, seed).value
+        now = formulas.lora_bound_exact_rank(r=1, lambda_varepsilon=1.0, k=k, d_y=5, n=n, barkappa=kappa)
+        gaps.append(abs(1 - now / limit))
+    slopes = np.diff(np.log(gaps)) / np.diff(np.log(sizes))
+    words = "largest exponent of k in the relative distance from the limit, k = 10, 40, 160, N = 2k"
+    return Check(words, max(slopes), -0.4)

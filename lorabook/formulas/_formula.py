@@ -70,13 +70,13 @@ class Formula:
         A formula without matrices takes arrays of numbers too, entry by entry.
         Raises ValueError if a symbol has no value or a name is not a symbol of the formula.
         """
-        known = {symbol.name.replace("\\", ""): symbol for symbol in self.symbols}
+        known = {_name(symbol): symbol for symbol in self.symbols}
         values = {name.replace("\\", ""): np.asarray(value)[()] for name, value in values.items()}
         if set(known) != set(values):
             raise ValueError(f"{self.name} was given {sorted(values)}; it needs values for {sorted(known)}")
         if not any(isinstance(symbol, MatrixSymbol) for symbol in known.values()):
             symbols, function = self._compiled
-            return function(*(values[symbol.name.replace("\\", "")] for symbol in symbols))
+            return function(*(values[_name(symbol)] for symbol in symbols))
         numbers = {known[name]: value for name, value in values.items()}
         for symbol in [s for s in numbers if isinstance(s, MatrixSymbol)]:
             numbers |= dict(zip(symbol.shape, numbers[symbol].shape, strict=True))
@@ -90,13 +90,9 @@ class Formula:
         return tuple(Formula(self.name, self.equation, term, self.definitions) for term in self.expression.args)
 
     def terms(self, **values) -> tuple:
-        """The values of the terms of a sum written with `_written.add`, in their order. Errors as in a call."""
-        parts = self.parts
-        needed = [part.names for part in parts]
-        if set().union(*needed) != {name.replace("\\", "") for name in values}:
-            self(**values)
+        """The values of the terms of a sum, in their order, at the values of a call."""
         values = {name.replace("\\", ""): value for name, value in values.items()}
-        return tuple(part(**{name: values[name] for name in names}) for part, names in zip(parts, needed, strict=True))
+        return tuple(part(**{name: values[name] for name in part.names}) for part in self.parts)
 
     @cached_property
     def plain(self) -> sympy.Expr:
@@ -109,7 +105,7 @@ class Formula:
     def log(self, **values):
         """Logarithm of a product of powers and gamma functions, which may itself be beyond the largest number."""
         symbols, function = self._compiled_log
-        return function(*(values[symbol.name.replace("\\", "")] for symbol in symbols))
+        return function(*(values[_name(symbol)] for symbol in symbols))
 
     @cached_property
     def _compiled_log(self) -> tuple:
@@ -126,7 +122,11 @@ class Formula:
     @cached_property
     def names(self) -> frozenset[str]:
         """The names of the values that a call needs: the symbols without backslashes."""
-        return frozenset(symbol.name.replace("\\", "") for symbol in self.symbols)
+        return frozenset(map(_name, self.symbols))
+
+    def symbol(self, name: str) -> sympy.Symbol:
+        """The free symbol of this name, for computing with `plain`."""
+        return next(symbol for symbol in self.symbols if symbol.name == name)
 
     @cached_property
     def symbols(self) -> frozenset:
@@ -134,6 +134,10 @@ class Formula:
         atoms = set().union(*(_atoms(e) for e in (self.expression, *self.definitions.values())))
         sizes = set().union(*(a.shape for a in atoms if isinstance(a, MatrixSymbol)))
         return frozenset(atoms - sizes - set(self.definitions))
+
+
+def _name(symbol) -> str:
+    return symbol.name.replace("\\", "")
 
 
 def _atoms(expr) -> set:

@@ -27,29 +27,18 @@ class _Sum(Written):
         return rf"\sum_{{{self.args[1].name}}} {printer._print(self.args[0])}"
 
 
-class _Size(Written):
-    """Absolute value."""
+def _printed(function, words: str) -> type:
+    """A sympy function of one argument that prints as `words`, with `{}` for the argument."""
 
-    plain = staticmethod(sympy.Abs)
+    def latex(self, printer, **_):
+        return words.format(printer._print(self.args[0]))
 
-    def _latex(self, printer, **_):
-        return f"|{printer._print(self.args[0])}|"
-
-
-class _Argument(Written):
-    """Argument of a complex number."""
-
-    plain = staticmethod(sympy.arg)
-
-    def _latex(self, printer, **_):
-        return rf"\arg({printer._print(self.args[0])})"
+    return type(f"_Printed_{function}", (Written,), {"plain": staticmethod(function), "_latex": latex})
 
 
-class _Cosine(Written):
-    plain = staticmethod(sympy.cos)
-
-    def _latex(self, printer, **_):
-        return rf"\cos {printer._print(self.args[0])}"
+_Size = _printed(sympy.Abs, "|{}|")
+_Argument = _printed(sympy.arg, r"\arg({})")
+_Cosine = _printed(sympy.cos, r"\cos {}")
 
 
 class _ArcIntegral(Written):

@@ -147,7 +147,7 @@ def smallest_eigenvalue_density() -> Proof:
     Also the step from the means of chi variables to the square roots of their degrees of freedom.
     """
     constant = formulas.smallest_eigenvalue_constant
-    k, N = (next(s for s in constant.symbols if s.name == name) for name in ("k", "N"))
+    k, N = map(constant.symbol, ("k", "N"))
     s = sympy.Symbol("s", positive=True)
     step = (4 * s - 1) ** 2 / (8 * s * (8 * s**2 + 1))
     return Proof(

@@ -33,8 +33,8 @@ def convex_trace() -> Proof:
 def full_risk_gaussian() -> Proof:
     """Proposition `prop-full-risk-gaussian`: the noise's trace times f(d_x, n)."""
     formula, trace = formulas.full_risk_gaussian, formulas.inverse_trace
-    d_x, n, t = (_symbol(formula, name) for name in ("d_x", "n", r"t_\varepsilon"))
-    k, N = (_symbol(trace, name) for name in ("k", "N"))
+    d_x, n, t = (formula.symbol(name) for name in ("d_x", "n", r"t_\varepsilon"))
+    k, N = (trace.symbol(name) for name in ("k", "N"))
     return Proof(
         "full fine-tuning with Gaussian features",
         (Step("the displayed formula", formula.expression, t * trace.plain.subs({k: d_x, N: n})),),
@@ -71,8 +71,8 @@ def rank_split_attained() -> Proof:
 def split_square() -> Proof:
     """Theorem `thm-lora-bound`: what is lost when the square is split; u and v stand for its two parts."""
     whole, split = formulas.lora_bound, formulas.lora_bound_three_terms
-    s, chi, kappa = (_symbol(whole, name) for name in (r"\sigma_{r+1}", r"\bar\chi", r"\bar\kappa"))
-    lam, k, d_y, n, r = (_symbol(whole, name) for name in (r"\lambda_\varepsilon", "k", "d_y", "n", "r"))
+    s, chi, kappa = (whole.symbol(name) for name in (r"\sigma_{r+1}", r"\bar\chi", r"\bar\kappa"))
+    lam, k, d_y, n, r = (whole.symbol(name) for name in (r"\lambda_\varepsilon", "k", "d_y", "n", "r"))
     u, v = sympy.symbols("u v", positive=True)
     noise = 4 * (sympy.sqrt(k) + sympy.sqrt(d_y)) ** 2 * lam / n
     parts = {s: u / sympy.sqrt(chi), kappa: v**2 / noise}
@@ -83,15 +83,15 @@ def split_square() -> Proof:
 def exact_rank_bound() -> Proof:
     """Corollary `cor-lora-bound-exact-rank`: the bound of the theorem without a tail."""
     whole, exact = formulas.lora_bound, formulas.lora_bound_exact_rank
-    nothing = {_symbol(whole, r"\sigma_{r+1}"): 0, _symbol(whole, "T_r"): 0}
+    nothing = {whole.symbol(r"\sigma_{r+1}"): 0, whole.symbol("T_r"): 0}
     return Proof("a shift of rank at most r", (Step("no tail", whole.plain.subs(nothing), exact.expression),))
 
 
 def variance_limit() -> Proof:
     """Proposition `prop-lora-variance-limit`: the limit of the mean of kappa, inserted."""
     exact, limit = formulas.lora_bound_exact_rank, formulas.lora_variance_limit
-    N, k, c = (_symbol(limit, name) for name in ("N", "k", "c"))
-    kappa, n = _symbol(exact, r"\bar\kappa"), _symbol(exact, "n")
+    N, k, c = (limit.symbol(name) for name in ("N", "k", "c"))
+    kappa, n = exact.symbol(r"\bar\kappa"), exact.symbol("n")
     inserted = exact.plain.subs(kappa, n / (sympy.sqrt(N) - sympy.sqrt(k)) ** 2)
     return Proof("the limit of the variance term", (Step("for c = 8", inserted, limit.expression.subs(c, 8)),))
 
@@ -121,10 +121,10 @@ def subspace_expansion() -> Proof:
 def sharp_bound_limit() -> Proof:
     """Theorem `thm-lora-bound-sharp`: two steps of its proof, and how far it is from the strong-signal limit."""
     V, S, limit = formulas.sharp_variance_2, formulas.sharp_signal_1, formulas.strong_signal
-    p, k, N, r = (_symbol(limit, name) for name in ("p_*", "k", "N", "r"))
-    kept = V.plain.subs({_symbol(V, "t_r"): p, _symbol(V, "f"): k / (N - k - 1), _symbol(V, r"\delta"): 0})
-    nothing = {_symbol(S, "C"): 0, _symbol(S, r"\tau"): 0}
-    missed = S.plain.subs(nothing).subs({_symbol(S, "q"): r, _symbol(S, "n"): N})
+    p, k, N, r = (limit.symbol(name) for name in ("p_*", "k", "N", "r"))
+    kept = V.plain.subs({V.symbol("t_r"): p, V.symbol("f"): k / (N - k - 1), V.symbol(r"\delta"): 0})
+    nothing = {S.symbol("C"): 0, S.symbol(r"\tau"): 0}
+    missed = S.plain.subs(nothing).subs({S.symbol("q"): r, S.symbol("n"): N})
     x, b, c, u = sympy.symbols("x b c u", positive=True)
     fourth = sympy.Integral(4 * u**3 * sympy.exp(-(u**2) / 2), (u, 0, sympy.oo))
     return Proof(
@@ -140,7 +140,7 @@ def sharp_bound_limit() -> Proof:
 def strong_signal_isotropic() -> Proof:
     """Proposition `prop-strong-signal` for isotropic noise of variance one."""
     formula = formulas.strong_signal
-    p, t, k, N, r = (_symbol(formula, name) for name in ("p_*", r"t_\varepsilon", "k", "N", "r"))
+    p, t, k, N, r = (formula.symbol(name) for name in ("p_*", r"t_\varepsilon", "k", "N", "r"))
     d_y = sympy.Symbol("d_y", positive=True)
     isotropic = r * (k / (N - k - 1) + (d_y - r) / (N - r - 1))
     return Proof("the strong-signal limit", (Step("isotropic noise", formula.plain.subs({p: r, t: d_y}), isotropic),))
@@ -156,7 +156,3 @@ def infinite_mean() -> Proof:
             Step("n = d_x + 1 or d_x - 1", sympy.Integral(1 / x, (x, cut, 1)), sympy.log(1 / cut)),
         ),
     )
-
-
-def _symbol(formula: formulas.Formula, name: str) -> sympy.Symbol:
-    return next(symbol for symbol in formula.symbols if symbol.name == name)

@@ -36,8 +36,8 @@ def projector_under() -> Proof:
 def full_risk_isotropic() -> Proof:
     """Proposition `prop-full-risk-isotropic`: the two displayed terms from the mean projector and the mean inverse."""
     formula, trace = formulas.full_risk_isotropic, formulas.inverse_trace
-    n, d_x, t, energy = (_symbol(formula, name) for name in ("n", "d_x", r"t_\varepsilon", "s^2"))
-    k, N = (_symbol(trace, name) for name in ("k", "N"))
+    n, d_x, t, energy = (formula.symbol(name) for name in ("n", "d_x", r"t_\varepsilon", "s^2"))
+    k, N = (trace.symbol(name) for name in ("k", "N"))
     parts = energy - energy * n / d_x + t * trace.plain.subs({k: n, N: d_x})
     return Proof("full fine-tuning with few data", (Step("bias and variance", formula.expression, parts),))
 
@@ -45,7 +45,7 @@ def full_risk_isotropic() -> Proof:
 def best_sample_size() -> Proof:
     """Corollary `cor-best-sample-size`: the minimiser, convexity, and the noise at which it reaches zero."""
     formula = formulas.full_risk_isotropic
-    n, d_x, t, energy = (_symbol(formula, name) for name in ("n", "d_x", r"t_\varepsilon", "s^2"))
+    n, d_x, t, energy = (formula.symbol(name) for name in ("n", "d_x", r"t_\varepsilon", "s^2"))
     best = formulas.best_sample_size.plain
     gap = sympy.Symbol("g", positive=True)
     slope = sympy.diff(formula.plain, n)
@@ -77,8 +77,8 @@ def cross_terms() -> Proof:
 def variance_limit_under() -> Proof:
     """Proposition `prop-lora-variance-limit-under`: the limit with the roles of n and d_x exchanged."""
     exact, limit = formulas.lora_bound_exact_rank, formulas.lora_variance_limit
-    N, k, c = (_symbol(limit, name) for name in ("N", "k", "c"))
-    kappa, n, d_x = _symbol(exact, r"\bar\kappa"), _symbol(exact, "n"), sympy.Symbol("d_x", positive=True)
+    N, k, c = (limit.symbol(name) for name in ("N", "k", "c"))
+    kappa, n, d_x = exact.symbol(r"\bar\kappa"), exact.symbol("n"), sympy.Symbol("d_x", positive=True)
     inserted = exact.plain.subs(kappa, n / (sympy.sqrt(d_x) - sympy.sqrt(n)) ** 2).subs(k, n)
     return Proof(
         "the limit of the variance term, few data",
@@ -89,14 +89,14 @@ def variance_limit_under() -> Proof:
 def exact_rank_bound_under() -> Proof:
     """Corollary `cor-lora-bound-under-exact-rank`: V' without a tail, k = n."""
     whole, exact = formulas.lora_bound, formulas.lora_bound_exact_rank
-    nothing = {_symbol(whole, r"\sigma_{r+1}"): 0, _symbol(whole, "T_r"): 0, _symbol(whole, "k"): _symbol(whole, "n")}
+    nothing = {whole.symbol(r"\sigma_{r+1}"): 0, whole.symbol("T_r"): 0, whole.symbol("k"): whole.symbol("n")}
     return Proof(
         "a shift of rank at most r, few data",
         (
             Step(
                 "no tail, k = n",
                 whole.plain.subs(nothing),
-                exact.expression.subs(_symbol(exact, "k"), _symbol(exact, "n")),
+                exact.expression.subs(exact.symbol("k"), exact.symbol("n")),
             ),
         ),
     )
@@ -118,11 +118,11 @@ def strong_signal_under() -> Proof:
     """Proposition `prop-strong-signal-under`: what LoRA saves, and the sharp bound without tail and rotation."""
     strong, full = formulas.strong_signal, formulas.full_risk_isotropic
     sharp, trace = formulas.sharp_signal_under_1, formulas.inverse_trace
-    n, d_x, t, energy = (_symbol(full, name) for name in ("n", "d_x", r"t_\varepsilon", "s^2"))
-    r, inside = _symbol(strong, "r"), _symbol(strong, "p_*")
-    lora = strong.plain.subs({_symbol(strong, "k"): n, _symbol(strong, "N"): d_x})
+    n, d_x, t, energy = (full.symbol(name) for name in ("n", "d_x", r"t_\varepsilon", "s^2"))
+    r, inside = strong.symbol("r"), strong.symbol("p_*")
+    lora = strong.plain.subs({strong.symbol("k"): n, strong.symbol("N"): d_x})
     saving = (t - inside) * (d_x - 1) * (n - r) / ((d_x - n - 1) * (d_x - r - 1))
-    C, tau, q = (_symbol(sharp, name) for name in ("C", r"\tau", "q"))
+    C, tau, q = (sharp.symbol(name) for name in ("C", r"\tau", "q"))
     return Proof(
         "the strong signal, few data",
         (
@@ -130,11 +130,7 @@ def strong_signal_under() -> Proof:
             Step(
                 "the sharp bound with no tail and no tilt",
                 sympy.Subs(sharp.plain, (C, tau), (0, 0)),
-                t * trace.plain.subs({_symbol(trace, "k"): q, _symbol(trace, "N"): d_x}),
+                t * trace.plain.subs({trace.symbol("k"): q, trace.symbol("N"): d_x}),
             ),
         ),
     )
-
-
-def _symbol(formula: formulas.Formula, name: str) -> sympy.Symbol:
-    return next(symbol for symbol in formula.symbols if symbol.name == name)
