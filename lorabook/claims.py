@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 
-__all__ = ["Check", "Claim", "Outcome", "ledger", "load", "run"]
+__all__ = ["Check", "Claim", "Outcome", "ledger", "load", "run", "without_bars"]
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,15 @@ def ledger(outcomes: list[Outcome]) -> str:
         ]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows)
+
+
+def without_bars(latex: str) -> str:
+    r"""LaTeX without the bar, which would end the cell of a Markdown table.
+
+    >>> print(without_bars(r"\|A\|_F^2"))
+    \Vert A\Vert _F^2
+    """
+    return latex.replace(r"\|", r"\Vert ").replace("|", r"\vert ")
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -23,7 +23,7 @@ from lorabook.checks.equations import (
     setting,
 )
 from lorabook.checks.equations._equation import KINDS, Equation, figures
-from lorabook.claims import Check
+from lorabook.claims import Check, without_bars
 
 __all__ = ["EQUATIONS", "KINDS", "run", "table"]
 
@@ -112,16 +112,11 @@ def table(outcomes: list[tuple[Equation, Check | None]], first: str | Integer = 
     rows = ["| | Equation, what it is, and its check |", "|---|---|"]
     for equation, check in outcomes:
         mark = f"({equation.number}){NO_BREAK + '°' if equation.own else ''}"
-        lines = [f"${_without_bars(line)}$" for line in equation.latex]
+        lines = [f"${without_bars(line)}$" for line in equation.latex]
         found = f"{check.words}: {_number(check.value)} ≤ {_number(check.limit)}" if check else "defines a symbol"
         lines.append(f"*{equation.kind}* in {_link(equation.where)}; {found}".replace("|", "\\|"))
         rows.append(f"| {mark} | {'<br>'.join(lines)} |")
     return "\n".join(rows)
-
-
-def _without_bars(latex: str) -> str:
-    """LaTeX without the bar, which would end the cell of a Markdown table."""
-    return latex.replace(r"\|", r"\Vert ").replace("|", r"\vert ")
 
 
 def _number(value: float) -> str:
