@@ -260,6 +260,14 @@ def test_the_strong_signal_limit_by_hand():
         bounds.strong_signal_risk(GENERAL, 5)
 
 
+@pytest.mark.parametrize(("d_x", "d_y"), [(6, 1), (1, 6)])
+def test_the_sharp_bound_of_a_single_direction_is_above_the_exact_risk(d_x, d_y):
+    """With one input or one output, rank one is full fine-tuning, whose mean risk is known."""
+    task = small(rank=1, d_x=d_x, d_y=d_y)
+    exact = bounds.full_risk(task, 20).total
+    assert exact <= bounds.lora_bound_sharp(task, 20, 1, draws=100).total < 20 * exact
+
+
 def test_the_sharp_bound_reaches_the_strong_signal_limit():
     task = Task.gaussian(20, 15, 3, 1e-6, seed=9)
     for n in (60, 400):
