@@ -1,5 +1,7 @@
 """What the bounds need of a task: sizes, spectra, and moments of its Gaussian features."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from lorabook import _validate, formulas
@@ -92,7 +94,9 @@ def kappa_moments(task: Task, n: int, draws: int, seed) -> tuple[Estimate, Estim
     if N - k < 2:
         return INFINITE, INFINITE
     if n >= task.d_x or feature_scale(task) is not None:
-        smallest, condition = inverse_smallest(k, N, 1, draws, seed), condition_number(k, N, draws, seed)
+        draws = _validate.integer("draws", draws, 2)
+        moments = _remembered_moments if type(seed) is int else _extreme_moments
+        smallest, condition = moments(k, N, draws, seed)
         scale = largest_feature_variance(task)
         return (
             Estimate(n * smallest.value, n * smallest.standard_error),
@@ -100,6 +104,13 @@ def kappa_moments(task: Task, n: int, draws: int, seed) -> tuple[Estimate, Estim
         )
     draw = [(largest, largest * top) for largest, _, top in feature_draws(task, n, draws, seed)]
     return tuple(estimate(column) for column in np.array(draw).T)
+
+
+def _extreme_moments(k: int, N: int, draws: int, seed) -> tuple[Estimate, Estimate]:
+    return inverse_smallest(k, N, 1, draws, seed), condition_number(k, N, draws, seed)
+
+
+_remembered_moments = lru_cache(maxsize=256)(_extreme_moments)  # the same for every rank, task and noise
 
 
 def feature_draws(task: Task, n: int, draws: int, seed):

@@ -5,6 +5,7 @@ an angle, 0 at its edge and pi at its end.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,24 +28,31 @@ class Bulk:
 
 
 def bulk(problem: Setting) -> Bulk:
-    d_y, k, x, visible = problem.d_y, problem.k, problem.strengths, problem.visible
-    ranks = np.arange(problem.max_rank + 1)
-    rho = np.maximum(x / problem.detectable, _FAINT)[:, None]
-    inside = np.arange(visible + 1, problem.max_rank + 1)
+    return _bulk(problem.d_y, problem.k, problem.max_rank, problem.detectable, problem.visible, tuple(problem.strengths))
+
+
+@lru_cache(maxsize=256)  # one serves every rank
+def _bulk(d_y: int, k: int, max_rank: int, detectable: float, visible: int, strengths: tuple[float, ...]) -> Bulk:
+    x = np.array(strengths)
+    ranks = np.arange(max_rank + 1)
+    rho = np.maximum(x / detectable, _FAINT)[:, None]
+    inside = np.arange(visible + 1, max_rank + 1)
     above = formulas.visible_square(x_i=x[:visible], i=np.arange(1, visible + 1), d_y=d_y, k=k)
-    below = formulas.bulk_square(d_y=d_y, k=k, phi=_angles(inside - 0.5, problem, rho))
+    below = formulas.bulk_square(d_y=d_y, k=k, phi=_angles(inside - 0.5, d_y, k, rho))
     if len(below):  # all of them add up to the energy of the matrix, d_y k + sum x_j on average
         below *= (d_y * k + np.sum(x) - np.sum(above)) / np.sum(below)
-    reached = np.r_[np.zeros(visible + 1), _angles(inside, problem, rho)]
+    reached = np.r_[np.zeros(visible + 1), _angles(inside, d_y, k, rho)]
     own = np.maximum(0.0, 1.0 - rho**-2.0) * (np.arange(1, len(x) + 1)[:, None] <= ranks)
     captured = own + np.where(reached > 0.0, formulas.bulk_capture(rho=rho, phi=reached), 0.0)
     captured[:, -1] = 1.0
-    return Bulk(np.r_[0.0, np.cumsum(np.r_[above, below])], captured)
+    energies = np.r_[0.0, np.cumsum(np.r_[above, below])]
+    energies.flags.writeable = captured.flags.writeable = False
+    return Bulk(energies, captured)
 
 
-def _angles(counts: np.ndarray, problem: Setting, rho: np.ndarray) -> np.ndarray:
+def _angles(counts: np.ndarray, d_y: int, k: int, rho: np.ndarray) -> np.ndarray:
     """Angles at which the mean number of singular values above is `counts`."""
-    small, large = problem.max_rank, max(problem.d_y, problem.k)
+    small, large = min(d_y, k), max(d_y, k)
     share = 1.0 - marchenko_pastur_cdf(formulas.bulk_square(d_y=small, k=large, phi=_GRID) / large, small / large)
     count = formulas.bulk_count(m=small, F=share, phi=_GRID, rho_j=rho)
     # Monotone but for a dip of less than one next to the edge.
