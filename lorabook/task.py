@@ -83,9 +83,7 @@ class Task:
         d_x, d_y = _validate.integer("d_x", d_x, 1), _validate.integer("d_y", d_y, 1)
         shift_rank = _validate.integer("shift_rank", shift_rank, 0, min(d_x, d_y), "at most min(d_x, d_y)")
         noise_std = _validate.number("noise_std", noise_std)
-        rng = _validate.generator(seed, _GAUSSIAN_STREAM)
-        W0 = rng.standard_normal((d_y, d_x))
-        U, V = rng.standard_normal((d_y, shift_rank)), rng.standard_normal((shift_rank, d_x))
+        W0, U, V = _gaussian_draws(d_x, d_y, shift_rank, seed)
         return cls(W0, U @ V / np.sqrt(max(shift_rank, 1)), noise_std**2)
 
     @classmethod
@@ -182,6 +180,13 @@ class Task:
     def whiten(self, D: Float[np.ndarray, "k d_x"]) -> Float[np.ndarray, "k d_x"]:
         """`D L` with `Sigma_x = L L^T`: after it, Frobenius norms of weight differences are excess risks."""
         return D if self._feature_factor is None else D @ self._feature_factor
+
+
+def _gaussian_draws(d_x: int, d_y: int, shift_rank: int, seed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """W0, U and V of `Task.gaussian`, for whoever needs the factors of the shift and not the shift."""
+    rng = _validate.generator(seed, _GAUSSIAN_STREAM)
+    W0 = rng.standard_normal((d_y, d_x))
+    return W0, rng.standard_normal((d_y, shift_rank)), rng.standard_normal((shift_rank, d_x))
 
 
 def _frozen(value):

@@ -1,0 +1,171 @@
+"""What the commands do with their options, as `lorabook.cli` has parsed them.
+
+What they need beyond numpy and scipy is imported when they run, so that asking for help is quick.
+"""
+
+import contextlib
+import io
+import json
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from lorabook import _validate
+
+__all__ = ["figure", "risk", "sweep"]
+
+_METADATA = {".svg": {"Date": None}, ".png": None, ".pdf": {"CreationDate": None}}
+"""Pictures by the ending of their file's name; without dates, so that the same numbers make the same file."""
+
+
+def sweep(options) -> None:
+    """Write the table of a preset and print where it is and a summary."""
+    if options.out is None and options.table is None:
+        raise ValueError("--out and --table are both missing; give a folder, a file, or both")
+    target = options.table or options.out / f"{options.preset}.parquet"
+    _check_target("--table", target, (".parquet", ".csv"), is_made=options.table is None)
+    table = _run(options)
+    from lorabook.sweeps.parts import write_whole
+
+    if target.suffix == ".csv":
+        write_whole(target, table.to_csv(index=False).encode())
+    else:
+        write_whole(target, table.to_parquet(index=False))
+    print(f"{len(table)} rows in {target}")
+    print(_summary(table))
+
+
+def figure(options) -> None:
+    """Draw the figure of a preset, write it and print where it is."""
+    target = options.to or Path(f"{options.preset}.svg")
+    _check_target("--to", target, _METADATA)
+    if options.table is not None:
+        _check_target("--table", options.table, (".csv",))
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from lorabook import figures
+    from lorabook.sweeps.parts import write_whole
+
+    table = _run(options)
+    figures.use_style()
+    picture = io.BytesIO()
+    drawn = figures.paper_figure(options.preset, table)
+    drawn.savefig(picture, format=target.suffix[1:], metadata=_METADATA[target.suffix])
+    write_whole(target, picture.getbuffer())
+    print(f"{options.preset}, {options.seeds} seeds, in {target}")
+    if options.table is not None:
+        numbers = figures.table_of_numbers(options.preset, table)
+        write_whole(options.table, numbers.to_csv(index=False).encode())
+        print(f"its {len(numbers)} rows of numbers in {options.table}")
+
+
+def risk(options) -> None:
+    """Print the mean risks in one setting, drawn and predicted."""
+    from lorabook import sharp
+    from lorabook.sampler import draw_risks
+    from lorabook.sweeps import gaussian_spectrum
+
+    d_x, d_y, n, noise_std, ranks = options.d_x, options.d_y, options.n, options.noise_std, options.ranks
+    _validate.integer("draws", options.draws, 2, meaning="a standard error needs two")
+    if options.singular_values is None:
+        singular_values = gaussian_spectrum(d_x, d_y, options.shift_rank, options.seed)
+    else:
+        singular_values = np.array(options.singular_values, dtype=float)
+    with _one_blas_thread():
+        draws = draw_risks(singular_values, d_x, d_y, n, noise_std, ranks, options.draws, options.seed)
+    setting = (singular_values, d_x, d_y, n, noise_std)
+    drawn = np.column_stack([draws.full, draws.lora])
+    results = []
+    for rank, risks in zip([None, *ranks], drawn.T, strict=True):
+        predict = (lambda: sharp.full_risk(*setting)) if rank is None else (lambda r=rank: sharp.lora_risk(r, *setting))
+        predicted, note = _prediction(predict, sharp.AccuracyWarning)
+        results.append(
+            {
+                "method": "full" if rank is None else "lora",
+                "rank": min(n, d_x, d_y) if rank is None else rank,
+                "mean": float(risks.mean()),
+                "standard_error": float(risks.std(ddof=1) / math.sqrt(len(risks))),
+                "predicted": predicted,
+                "note": note,
+            }
+        )
+    values = [float(value) for value in singular_values]
+    if options.json:
+        about = {"d_x": d_x, "d_y": d_y, "n": n, "noise_std": noise_std, "singular_values": values}
+        about |= {"draws": options.draws, "seed": options.seed, "results": results}
+        print(json.dumps(about, indent=2, allow_nan=False))
+        return
+    print(f"d_x = {d_x}, d_y = {d_y}, n = {n}, noise {noise_std:g}, {options.draws} draws")
+    print(f"singular values of the shift: {', '.join(f'{value:.4g}' for value in values) or 'none'}")
+    print(f"{'method':<18}{'mean risk':>12}   {'± std. error':<14}{'predicted':>10}")
+    for row in results:
+        name = "full fine-tuning" if row["method"] == "full" else f"LoRA, r = {row['rank']}"
+        predicted = "" if row["predicted"] is None else f"{row['predicted']:.5g}"
+        note = "" if row["note"] is None else f"  {row['note']}"
+        print(f"{name:<18}{row['mean']:>12.5g} ± {row['standard_error']:<14.2g}{predicted:>10}{note}".rstrip())
+
+
+def _one_blas_thread():
+    """On matrices of this size the threads of BLAS would wait for each other: one is about ten times faster."""
+    try:
+        from threadpoolctl import threadpool_limits
+    except ModuleNotFoundError:  # it comes with the extras; without it the numbers are the same
+        return contextlib.nullcontext()
+    return threadpool_limits(1, user_api="blas")
+
+
+def _prediction(predict, accuracy_warning) -> tuple[float | None, str | None]:
+    """The theory's number, if it has a finite one, and what it has to say about it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", accuracy_warning)
+        try:
+            value = predict()
+        except ValueError as error:
+            return None, f"no prediction: {error}"
+    notes = [str(warning.message) for warning in caught if issubclass(warning.category, accuracy_warning)]
+    for warning in caught:
+        if not issubclass(warning.category, accuracy_warning):
+            warnings.warn(warning.message, warning.category, stacklevel=2)
+    if not math.isfinite(value):
+        return None, "the mean is infinite; the mean of the draws says nothing"
+    return float(value), f"not accurate: {'; '.join(notes)}" if notes else None
+
+
+def _run(options):
+    from lorabook import sweeps
+
+    return sweeps.run(
+        options.preset,
+        options.seeds,
+        engine=options.engine,
+        jobs=options.jobs,
+        backend=options.backend,
+        common_random_numbers=not options.independent,
+        out=options.out,
+        progress=True,
+    )
+
+
+def _summary(table) -> str:
+    """Mean risk of each method and rank at both ends of the axis, the column of settings that varies."""
+    varying = [name for name in ("n", "noise_std", "shift_rank", "decay") if table[name].nunique() > 1]
+    axis = varying[0]
+    ends = [table[axis].min(), table[axis].max()]
+    lines = [f"{'mean excess risk':<20}" + "".join(f"{f'{axis} = {end:g}':>20}" for end in ends)]
+    ranks = sorted(table.loc[table["method"] == "lora", "rank"].unique())
+    for name, method, rank in [("full fine-tuning", "full", None)] + [(f"LoRA, r = {r}", "lora", r) for r in ranks]:
+        chosen = table[(table["method"] == method) & ((table["rank"] == rank) if rank is not None else True)]
+        means = [chosen.loc[chosen[axis] == end, "excess_risk"].mean() for end in ends]
+        lines.append(f"{name:<20}" + "".join(f"{mean:>20.5g}" for mean in means))
+    return "\n".join(lines)
+
+
+def _check_target(name: str, path: Path, suffixes, is_made: bool = False) -> None:
+    """Before anything is computed: can the file be meant?"""
+    if path.suffix not in suffixes:
+        raise ValueError(f"{name} is {path}; the file's name must end in {' or '.join(suffixes)}")
+    if not is_made and not path.absolute().parent.is_dir():
+        raise ValueError(f"{name} is {path}; the folder {path.parent} must exist")
