@@ -17,6 +17,7 @@ from lorabook._arrays import Float, Integer, Real, Seed
 __all__ = [
     "Estimate",
     "bartlett",
+    "bidiagonal",
     "condition_number",
     "eigenvalues",
     "gaussian_norm_bound",
@@ -91,13 +92,36 @@ def eigenvalues(size: Integer, dof: Integer, draws: Integer, seed: Seed) -> Floa
     draws = _validate.integer("draws", draws, 1)
     rng = _validate.generator(seed, _SPECTRUM_STREAM)
     k, N = min(size, dof), max(size, dof)
-    squares = rng.chisquare(N - np.arange(k), (draws, k))
-    below = rng.chisquare(np.arange(k - 1, 0, -1), (draws, k - 1))
+    squares, below = _bidiagonal(k, N, draws, rng)
     diagonal = squares.copy()
     diagonal[:, 1:] += below
     off = np.sqrt(squares[:, :-1] * below)
     spectra = [eigh_tridiagonal(diagonal[i], off[i], eigvals_only=True) for i in range(draws)]
     return np.maximum(np.array(spectra), np.finfo(float).tiny)
+
+
+def bidiagonal(size: Integer, dof: Integer, seed: Seed) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " l"]]:
+    """A Gaussian (size, dof) matrix after rotations of its rows and columns: zero but on the diagonal and below it.
+
+    With k = min(size, dof) and N the larger: diagonal `chi_N, chi_{N-1}, …`, (k,), below it `chi_{k-1}, …, chi_1`,
+    (k - 1,), all independent. The rotations are independent of anything that is independent of the matrix.
+
+    Raises ValueError if a size is not an integer of at least 1.
+    Source: Dumitriu and Edelman 2002; chapter *The linear experiments*.
+
+    >>> diagonal, below = bidiagonal(3, 10, seed=0)
+    >>> diagonal.shape, below.shape
+    ((3,), (2,))
+    """
+    size, dof = _sizes(size, dof)
+    rng = _validate.generator(seed, _SPECTRUM_STREAM)
+    squares, below = _bidiagonal(min(size, dof), max(size, dof), 1, rng)
+    return np.sqrt(squares[0]), np.sqrt(below[0])
+
+
+def _bidiagonal(k: int, N: int, draws: int, rng) -> tuple[np.ndarray, np.ndarray]:
+    squares = rng.chisquare(N - np.arange(k), (draws, k))
+    return squares, rng.chisquare(np.arange(k - 1, 0, -1), (draws, k - 1))
 
 
 def inverse_trace(size: Integer, dof: Integer) -> float:
