@@ -8,7 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-__all__ = ["COLORS", "INK", "method_style", "risk_curves", "use_style"]
+__all__ = ["COLORS", "INK", "STYLE", "method_style", "risk_curves", "use_style"]
 
 INK = "#7a7a7a"
 """Mid grey of text and axes: contrast above 4 : 1 on white and on the dark page."""
@@ -27,33 +27,35 @@ _CYCLE = [COLORS[name] for name in ("blue", "orange", "green", "purple", "red")]
 _MARKERS = ["o", "s", "^", "D", "v", "P"]
 
 
+STYLE = {
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "savefig.transparent": True,
+    "figure.figsize": (7.0, 4.2),
+    "figure.constrained_layout.use": True,
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": mpl.cycler(color=_CYCLE),
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "image.cmap": "cividis",
+    "svg.hashsalt": "lorabook",
+    **dict.fromkeys(
+        ["text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color"], INK
+    ),
+}
+"""Matplotlib's settings in the book."""
+
+
 def use_style() -> None:
     """Set matplotlib's defaults to the book's style; in a notebook, figures become SVG."""
-    mpl.rcParams.update(
-        {
-            "figure.facecolor": "none",
-            "axes.facecolor": "none",
-            "savefig.facecolor": "none",
-            "savefig.transparent": True,
-            "figure.figsize": (7.0, 4.2),
-            "figure.constrained_layout.use": True,
-            "font.size": 11,
-            "axes.titlesize": 11,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.prop_cycle": mpl.cycler(color=_CYCLE),
-            "axes.grid": True,
-            "grid.alpha": 0.25,
-            "lines.linewidth": 1.8,
-            "lines.markersize": 5,
-            "legend.frameon": False,
-            "image.cmap": "cividis",
-            "svg.hashsalt": "lorabook",
-            **dict.fromkeys(
-                ["text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color"], INK
-            ),
-        }
-    )
+    mpl.rcParams.update(STYLE)
     try:
         from IPython import get_ipython
         from matplotlib_inline.backend_inline import set_matplotlib_formats

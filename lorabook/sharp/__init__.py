@@ -15,6 +15,7 @@ accurate come with an `AccuracyWarning`. Chapters *The exact answer* and *Better
 """
 
 from lorabook.sharp._accuracy import AccuracyWarning
+from lorabook.sharp._setting import TooManyVisibleError
 from lorabook.sharp.core import core_risk, lora_risk
 from lorabook.sharp.crossover import crossover_noise, crossover_noise_limit
 from lorabook.sharp.estimators import choose_rank, estimate_noise, ridge_lora, shrunk_lora
@@ -40,6 +41,7 @@ from lorabook.sharp.thresholds import (
 
 __all__ = [
     "AccuracyWarning",
+    "TooManyVisibleError",
     "best_rank",
     "choose_rank",
     "component_cost",

@@ -11,6 +11,10 @@ from lorabook.linalg import _EPS, _spectrum
 INF = float("inf")
 
 
+class TooManyVisibleError(ValueError):
+    """A shift with more detectable directions than the theory can set in a sea of noise."""
+
+
 @dataclass(frozen=True)
 class Sizes:
     """Numbers of inputs, outputs and samples."""
@@ -73,7 +77,7 @@ class Setting(Sizes):
     def need_few_visible(self) -> None:
         """Refuse as many visible directions as the data have room for."""
         if self.visible >= self.d_y or self.visible > self.k:
-            raise ValueError(
+            raise TooManyVisibleError(
                 f"singular_values has {self.visible} detectable directions; there must be fewer than d_y = {self.d_y} "
                 f"and at most min(n, d_x) = {self.k}, because the theory sets them in a sea of noise"
             )

@@ -28,7 +28,9 @@ class Bulk:
 
 
 def bulk(problem: Setting) -> Bulk:
-    return _bulk(problem.d_y, problem.k, problem.max_rank, problem.detectable, problem.visible, tuple(problem.strengths))
+    return _bulk(
+        problem.d_y, problem.k, problem.max_rank, problem.detectable, problem.visible, tuple(problem.strengths)
+    )
 
 
 @lru_cache(maxsize=256)  # one serves every rank

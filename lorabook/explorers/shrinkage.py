@@ -1,0 +1,67 @@
+"""The shrinkage explorer: truncation at its best against shrinkage and ridge (chapter *Better than truncation*)."""
+
+import numpy as np
+
+from lorabook import sharp
+from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points
+from lorabook.explorers._shift import D_X, D_Y, DECAY, SHIFT_RANK, spectrum
+from lorabook.figures import COLORS, INK
+from lorabook.predictions import predicted_risks
+
+__all__ = ["SHRINKAGE"]
+
+_SAMPLES = np.unique(np.concatenate([np.geomspace(5, 400, 20).astype(int), [34, 36, 37, 38, 42, 43, 44, 47]]))
+_SAMPLES = _SAMPLES[np.abs(_SAMPLES - D_X) > 1]
+_AT = 80
+
+
+def _risks(s, d_y: int, n: int, noise_std: float) -> list[float]:
+    """Full fine-tuning, LoRA at the best rank, shrunk LoRA, ridge-LoRA; NaN where the theory refuses."""
+    best = sharp.best_rank(s, D_X, d_y, n, noise_std)
+    prediction = predicted_risks((best,), s, D_X, d_y, n, noise_std)
+    try:
+        better = [sharp.shrunk_risk(s, D_X, d_y, n, noise_std), sharp.ridge_risk(s, D_X, d_y, n, noise_std)]
+    except sharp.TooManyVisibleError:
+        better = [np.nan, np.nan]
+    return [prediction.full, float(prediction.lora[0]), *better]
+
+
+def _picture(noise_std, shift_rank, decay, d_y) -> Picture:
+    s = spectrum(shift_rank, decay, d_y)
+    columns = np.array([_risks(s, d_y, int(n), noise_std) for n in _SAMPLES]).T
+    series = {
+        key: Points(_SAMPLES, column) for key, column in zip(("full", "lora", "shrunk", "ridge"), columns, strict=True)
+    }
+    full, truncated, shrunk, ridge = _risks(s, d_y, _AT, noise_std)
+    words = (
+        f"Predicted excess risk at n = {_AT}: full fine-tuning {full:.4g}, LoRA of the best rank "
+        f"{sharp.best_rank(s, D_X, d_y, _AT, noise_std)} {truncated:.4g}, shrunk LoRA {shrunk:.4g}, ridge-LoRA "
+        f"{ridge:.4g}; no training {s @ s:.4g}."
+    )
+    return Picture(series, words)
+
+
+SHRINKAGE = Explorer(
+    name="shrinkage",
+    title="Truncating, shrinking, ridge",
+    description="Predicted excess risk against the number of samples of full fine-tuning, LoRA at its best rank, "
+    f"shrunk LoRA and ridge-LoRA, with {D_X} inputs. Sliders set the noise, the rank and decay of the shift, and the "
+    "number of outputs.",
+    controls=(
+        Control(
+            "noise_std", "noise σ (units of y)", (1, 2, 3, 4, 6, 8, 12, 16, 24), start=6, page=(2, 4, 6, 8, 12, 24)
+        ),
+        SHIFT_RANK,
+        DECAY,
+        D_Y,
+    ),
+    curves=(
+        Curve("full", "full fine-tuning", INK, dashed=True),
+        Curve("lora", "LoRA of the best rank", COLORS["blue"]),
+        Curve("shrunk", "shrunk LoRA", COLORS["green"]),
+        Curve("ridge", "ridge-LoRA", COLORS["orange"]),
+    ),
+    x=Axis("samples n", log=True, range=(5, 400)),
+    y=Axis("excess risk (squared units of y)", log=True),
+    compute=_picture,
+)

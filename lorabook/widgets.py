@@ -1,0 +1,291 @@
+"""Explorers made visible: live sliders where there is a kernel, the same sliders over computed pictures on the site.
+
+`show(explorer)` is all that a chapter needs. In JupyterLab and Colab it is an ipywidgets panel that computes while a
+slider moves. While the site is built (LORABOOK_PAGE is set) it computes the picture of every combination of the page's
+positions beforehand, and a few lines of JavaScript look them up.
+"""
+
+import base64
+import html
+import io
+import json
+import os
+from importlib import resources
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+from lorabook import figures
+from lorabook.explorers import Axis, Control, Curve, Explorer, Picture, Points
+from lorabook.figures import INK
+
+__all__ = ["Panel", "draw", "page", "show"]
+
+_SIZE, _DPI = (7.0, 4.2), 110
+
+
+def show(explorer: Explorer):
+    """The explorer, for the last line of a cell: a live panel, or its page while the site is built.
+
+    Raises ModuleNotFoundError, saying what to install, where a live panel is asked for without ipywidgets.
+    """
+    return _Page(explorer) if os.environ.get("LORABOOK_PAGE") else Panel(explorer)
+
+
+class Panel:
+    """Live sliders, their picture, and its numbers in words; shows itself in a notebook."""
+
+    def __init__(self, explorer: Explorer):
+        try:
+            import ipywidgets
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError(
+                'sliders need ipywidgets: pip install "lorabook[book]"', name="ipywidgets"
+            ) from None
+        self.explorer = explorer
+        self._figure = Figure(figsize=_SIZE)
+        wide = {"description_width": "16em"}
+        self.controls = {
+            control.name: ipywidgets.SelectionSlider(
+                options=[(control.text(value), value) for value in control.values],
+                value=control.start,
+                description=control.label,
+                style=wide,
+                layout=ipywidgets.Layout(width="38em", max_width="100%"),
+            )
+            for control in explorer.controls
+        }
+        self.reset = ipywidgets.Button(description="Reset", tooltip="Every slider back to its start")
+        self.image, self.words = ipywidgets.HTML(), ipywidgets.HTML()
+        self.box = ipywidgets.VBox([*self.controls.values(), self.reset, self.image, self.words])
+        for slider in self.controls.values():
+            slider.observe(self._moved, names="value")
+        self.reset.on_click(self._back_to_start)
+        self._update()
+
+    def __repr__(self) -> str:
+        return f"<Explorer: {self.explorer.title}>"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {**self.box._repr_mimebundle_(), "text/plain": repr(self)}
+
+    @property
+    def setting(self) -> dict:
+        """Where the sliders stand."""
+        return {name: slider.value for name, slider in self.controls.items()}
+
+    def _moved(self, _change) -> None:
+        self._update()
+
+    def _back_to_start(self, _button) -> None:
+        for name, slider in self.controls.items():
+            slider.unobserve(self._moved, names="value")
+            slider.value = self.explorer.start[name]
+            slider.observe(self._moved, names="value")
+        self._update()
+
+    def _update(self) -> None:
+        picture = self.explorer.picture(**self.setting)
+        draw(self.explorer, picture, self._figure)
+        file = io.BytesIO()
+        self._figure.savefig(file, format="png", dpi=_DPI)
+        data = base64.b64encode(file.getvalue()).decode()
+        alt = html.escape(self.explorer.description, quote=True)
+        self.image.value = f'<img alt="{alt}" src="data:image/png;base64,{data}" style="max-width: 100%">'
+        self.words.value = f'<p role="status" aria-live="polite">{html.escape(picture.words)}</p>'
+
+
+def draw(explorer: Explorer, picture: Picture, figure: Figure | None = None) -> Figure:
+    """Draw a picture with matplotlib, on a new figure or anew on a given one."""
+    with plt.rc_context({**figures.STYLE, "figure.constrained_layout.use": False}):
+        figure = Figure(figsize=_SIZE) if figure is None else figure
+        figure.clear()
+        ax = figure.add_axes((0.11, 0.13, 0.86, 0.70))
+        named = set()
+        for curve in explorer.curves:
+            if curve.key in picture.series:
+                _draw_curve(ax, curve, picture.series[curve.key], None if curve.label in named else curve.label)
+                named.add(curve.label)
+        for axis, name in ((explorer.x, "x"), (explorer.y, "y")):
+            if axis.log:
+                ax.set(**{f"{name}scale": "log"})
+            if axis.range:
+                ax.set(**{f"{name}lim": axis.range})
+            if axis.log:  # the ticks of the page; matplotlib's many minor ones would take half of the time
+                drawn = getattr(ax, f"{name}axis")
+                drawn.set_major_locator(FixedLocator(_ticks(*getattr(ax, f"get_{name}lim")())))
+                drawn.set_minor_locator(NullLocator())
+                drawn.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.set(xlabel=explorer.x.label, ylabel=explorer.y.label)
+        columns = 3 if max(len(label) for label in named) < 26 else 2
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=columns, fontsize=9, borderaxespad=0)
+    return figure
+
+
+def _draw_curve(ax, curve: Curve, points: Points, label: str | None) -> None:
+    if curve.mark == "bars":
+        width = points.x[1] - points.x[0] if len(points.x) > 1 else 1.0
+        ax.bar(points.x, points.y, width, color=curve.color, alpha=0.45, label=label)
+    elif curve.mark == "points":
+        ax.plot(points.x, points.y, "o", color=curve.color, markersize=4, label=label)
+        if points.low is not None:
+            ax.vlines(points.x, points.low, points.high, color=curve.color, linewidth=1)
+    else:
+        ax.plot(points.x, points.y, "--" if curve.dashed else "-", color=curve.color, label=label)
+
+
+class _Page:
+    """An explorer for a page without a kernel."""
+
+    def __init__(self, explorer: Explorer):
+        self.explorer = explorer
+
+    def __repr__(self) -> str:
+        return f"<Explorer: {self.explorer.title}>"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {"text/plain": repr(self), "text/html": page(self.explorer)}
+
+
+def page(explorer: Explorer) -> str:
+    """The explorer as HTML with the picture and the words of every setting of its page; needs the site's vegaEmbed."""
+    name = f"explorer-{explorer.name}"
+    content = json.dumps(_lookup(explorer), separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    script = resources.files("lorabook.explorers").joinpath("page.js").read_text("utf-8")
+    return _HTML.format(
+        name=name,
+        title=html.escape(explorer.title),
+        description=html.escape(explorer.description, quote=True),
+        controls="\n".join(_control(name, control) for control in explorer.controls),
+        content=content,
+        script=script.replace("EXPLORER_NAME", name),
+    )
+
+
+_HTML = """<div class="lorabook-explorer" id="{name}" role="group" aria-label="{title}">
+<div class="lorabook-controls">
+{controls}
+<button type="button" class="lorabook-reset">Reset</button>
+</div>
+<div class="lorabook-picture" role="img" aria-label="{description}"></div>
+<p class="lorabook-words" role="status" aria-live="polite"></p>
+<script type="application/json" class="lorabook-content">{content}</script>
+<script>
+{script}
+</script>
+</div>"""
+
+_CONTROL = (
+    '<label for="{id}">{label}</label><input type="range" id="{id}" data-name="{name}" min="0" max="{last}" step="1" '
+    'value="{start}"><output for="{id}">{text}</output>'
+)
+
+
+def _control(name: str, control: Control) -> str:
+    return _CONTROL.format(
+        id=f"{name}-{control.name}",
+        name=control.name,
+        label=html.escape(control.label),
+        last=len(control.positions) - 1,
+        start=control.positions.index(control.start),
+        text=html.escape(control.text(control.start)),
+    )
+
+
+def _lookup(explorer: Explorer) -> dict:
+    """Every picture of the page; arrays that several pictures share are stored once."""
+    pool: dict[str, int] = {}
+
+    def place(values) -> int | None:
+        if values is None:
+            return None
+        text = json.dumps([float(f"{value:.4g}") for value in values], separators=(",", ":"))
+        return pool.setdefault(text, len(pool))
+
+    pictures = [explorer.picture(**setting) for setting in explorer.settings()]
+    return {
+        "positions": [[control.text(value) for value in control.positions] for control in explorer.controls],
+        "curves": [vars(curve) for curve in explorer.curves],
+        "pictures": [{key: [place(v) for v in points] for key, points in p.series.items()} for p in pictures],
+        "words": [picture.words for picture in pictures],
+        "arrays": [json.loads(text) for text in pool],
+        "spec": _vega_lite(explorer, pictures),
+    }
+
+
+def _vega_lite(explorer: Explorer, pictures: list[Picture]) -> dict:
+    """The chart around a data set `shown` of rows (label, mark, x, y, low, high) that the page fills in."""
+    styles = {curve.label: curve for curve in explorer.curves}
+    color = {
+        "field": "label",
+        "scale": {"domain": list(styles), "range": [curve.color for curve in styles.values()]},
+        "legend": {"title": None, "orient": "top", "columns": 3, "symbolType": "stroke", "symbolSize": 300},
+        "type": "nominal",
+    }
+    dash = {
+        "field": "dashed",
+        "type": "nominal",
+        "scale": {"domain": [False, True], "range": [[1, 0], [6, 3]]},
+        "legend": None,
+    }
+    x, y = _scale(explorer.x, pictures, 0), _scale(explorer.y, pictures, 1)
+    fixed = {"x": {"field": "x", "type": "quantitative", **x}, "y": {"field": "y", "type": "quantitative", **y}}
+    tip = [
+        {"field": "label", "title": "curve"},
+        {"field": "x", "title": explorer.x.label, "type": "quantitative", "format": ".4~g"},
+        {"field": "y", "title": explorer.y.label, "type": "quantitative", "format": ".4~g"},
+    ]
+    layers = [
+        ({"type": "rect", "opacity": 0.45}, "bars", {"x2": {"field": "x2"}, "y2": {"datum": 0}}),
+        ({"type": "line", "strokeWidth": 2}, "line", {"strokeDash": dash, "detail": {"field": "key"}}),
+        ({"type": "rule"}, "points", {"y": {**fixed["y"], "field": "low"}, "y2": {"field": "high"}}),
+        ({"type": "point", "filled": True, "size": 35, "opacity": 1}, "points", {}),
+    ]
+    marks = {curve.mark for curve in explorer.curves}
+    return {
+        "data": {"name": "shown", "values": []},
+        "width": "container",
+        "height": 320,
+        "background": "transparent",
+        "layer": [
+            {
+                "mark": mark,
+                "transform": [{"filter": f"datum.mark == '{kind}'"}],
+                "encoding": {**fixed, "color": color, "tooltip": tip, **more},
+            }
+            for mark, kind, more in layers
+            if kind in marks
+        ],
+        "config": {
+            "font": "sans-serif",
+            "autosize": {"type": "fit-x", "contains": "padding"},
+            "axis": {
+                **dict.fromkeys(["labelColor", "titleColor", "gridColor", "domainColor", "tickColor"], INK),
+                "gridOpacity": 0.25,
+            },
+            "legend": {"labelColor": INK, "labelLimit": 400},
+            "view": {"stroke": None},
+        },
+    }
+
+
+def _scale(axis: Axis, pictures: list[Picture], coordinate: int) -> dict:
+    """Title, and a scale that is the same for every picture."""
+    values = [points[coordinate] for picture in pictures for points in picture.series.values() if len(points.x)]
+    found = np.concatenate(values)
+    low, high = axis.range or (found.min() if axis.log else min(0.0, found.min()), found.max())
+    scale = {"type": "log" if axis.log else "linear", "domain": [float(low), float(high)], "nice": False, "clamp": True}
+    return {
+        "title": axis.label,
+        "scale": scale,
+        **({"axis": {"format": "~g", "values": _ticks(low, high)}} if axis.log else {}),
+    }
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Powers of ten; within one or two decades also their doubles and quintuples."""
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    steps = (1, 2, 5) if np.log10(high / low) < 2.5 else (1,)
+    return [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
