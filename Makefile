@@ -17,7 +17,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 BUILD = $(BIN)/jupyter-book build . -W --keep-going
 PYTEST = $(BIN)/python -m pytest
 
-.PHONY: help book test html notebooks lab clean browser lint test-library test-notebooks test-site check-site screenshots links mutants
+.PHONY: help book test html notebooks lab clean browser lint test-library test-notebooks test-site check-site screenshots links mutants benchmarks
 
 help:
 	@echo "make book            set up, execute every chapter afresh, build the site, say where it is"
@@ -31,6 +31,7 @@ help:
 	@echo "make test-notebooks  execute every chapter and compare its outputs with the committed ones"
 	@echo "make test-site       open every page in Chromium, without a network"
 	@echo "make mutants         change the library in small ways: do the tests notice? (MODULES=bounds for one)"
+	@echo "make benchmarks      how fast is the library? into benchmarks/results.json, which a page of the book shows"
 	@echo "make screenshots     every page, light and dark, wide and phone, into screenshots/"
 	@echo "make links           look up every link that leaves the site"
 	@echo "make clean           remove everything that make made"
@@ -88,6 +89,12 @@ screenshots: html browser
 # Minutes a module, so it is no part of `make test`.
 mutants: $(INSTALLED)
 	$(BIN)/python tools/mutants.py $(MODULES)
+
+# Times say something only on a machine that does nothing else, so it is no part of `make test`.
+benchmarks: $(INSTALLED)
+	@mkdir -p _build
+	$(PYTEST) benchmarks -o addopts= -p no:cacheprovider -q --benchmark-json=_build/benchmarks.json
+	$(BIN)/python -m benchmarks.results _build/benchmarks.json
 
 # Needs a network, so it is no part of `make test`.
 links: $(INSTALLED)

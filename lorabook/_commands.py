@@ -46,18 +46,18 @@ def figure(options) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from lorabook import figures
+    from lorabook import figures, paper_figures
     from lorabook.sweeps.parts import write_whole
 
     table = _run(options)
     figures.use_style()
     picture = io.BytesIO()
-    drawn = figures.paper_figure(options.preset, table)
+    drawn = paper_figures.paper_figure(options.preset, table)
     drawn.savefig(picture, format=target.suffix[1:], metadata=_METADATA[target.suffix])
     write_whole(target, picture.getbuffer())
     print(f"{options.preset}, {options.seeds} seeds, in {target}")
     if options.table is not None:
-        numbers = figures.table_of_numbers(options.preset, table)
+        numbers = paper_figures.table_of_numbers(options.preset, table)
         write_whole(options.table, numbers.to_csv(index=False).encode())
         print(f"its {len(numbers)} rows of numbers in {options.table}")
 

@@ -9,9 +9,10 @@ and write the residuals `Y - W0 X` in an orthonormal basis of the row space of X
 M, of shape (d_y, q). With `B` the (q, d_x) matrix for which `Delta_FFT = M B`, left singular vectors u_i of M, and
 `w_i = M^T u_i`, LoRA of rank r has the excess risk
 
-    sum_j s_j^2 + sum_{i <= r} ( ||B^T w_i||^2 - 2 sum_j s_j (B^T w_i)_j (u_i)_j ),
+    sum_{i <= r} ||B^T w_i - S^T u_i||^2 + ||S - U_r U_r^T S||_F^2,      S = diag(s), up to zeros,
 
-and full fine-tuning the same with all i, or with the rows of M for the w_i. What remains is to draw M and B:
+error in what is kept and shift that is missed; full fine-tuning has the first sum over all i, or over the rows of M in
+place of the w_i. What remains is to draw M and B:
 
 1. Rotate the basis so that the k features along the shift are `[L_1 0]`, L_1 the Bartlett factor of a `W_k(n)`.
 2. The noise of the other d_y - k outputs in the other q - k basis vectors can be rotated from both sides until it is
@@ -86,6 +87,8 @@ def draw_risks(
     d_x, d_y = _validate.integer("d_x", d_x, 1), _validate.integer("d_y", d_y, 1)
     n = _validate.integer("n", n, 1, meaning="a training set needs a sample")
     noise_std = _validate.number("noise_std", noise_std)
+    if np.ndim(ranks) != 1:
+        raise ValueError(f"ranks is {ranks!r}; it must be a sequence of integers of at least 0")
     ranks = [_validate.integer("ranks", rank, 0) for rank in ranks]
     draws = _validate.integer("draws", draws, 1)
     s = _spectrum("singular_values", singular_values)
@@ -110,14 +113,13 @@ def _risk_path(s, d_x: int, d_y: int, n: int, noise_std: float, needed: int, rng
     solver = (_many_samples if n >= d_x else _few_samples)(k, d_x, n, M.shape[1], rng)
     M[:k, : solver.features.shape[1]] += s[:, None] * solver.features
     u, w = _leading(M, k, needed)
-    beside = w[solver.skip :]
-    steps = _gains(solver, _squares(solver.beyond @ beside), solver.along @ w, s, u[:k])
+    risks = np.zeros(needed + 2)
+    errors = _errors(solver, _squares(solver.beyond @ w[solver.skip :]), solver.along @ w, s, u[:k])
+    np.cumsum(errors, out=risks[1:-1])
+    risks[:-1] += _missed(s, u)
     squares = _row_squares(solver.beyond, M[:, solver.skip :], k, min(k, M.shape[1]) - solver.skip)
-    full = _gains(solver, squares, solver.along @ M.T, s, np.eye(k, len(M)))
-    changes = np.zeros(needed + 2)
-    np.cumsum(steps, out=changes[1:-1])
-    changes[-1] = full.sum()
-    return s @ s + changes
+    risks[-1] = _errors(solver, squares, solver.along @ M.T, s, np.eye(k, len(M))).sum()
+    return risks
 
 
 class _Solver(NamedTuple):
@@ -131,11 +133,22 @@ class _Solver(NamedTuple):
     skip: int
 
 
-def _gains(solver, squares, along, s, u) -> np.ndarray:
-    """What each direction adds to the risk: `||B^T w_i||^2 - 2 sum_j s_j (B^T w_i)_j (u_i)_j`."""
+def _errors(solver, squares, along, s, u) -> np.ndarray:
+    """Error in each kept direction, `||B^T w_i - (s_1 u_1i, …, s_k u_ki, 0, …)||^2`."""
+    signal = s[:, None] * u
     if solver.skip:
-        squares = squares + _squares(along)
-    return squares - 2 * s @ (along * u)
+        return squares + _squares(along - signal)
+    return squares + np.einsum("ji,ji->i", signal - 2 * along, signal)
+
+
+def _missed(s, u) -> np.ndarray:
+    """Energy of the shift outside the first 0, 1, …, count directions, sums of squares only."""
+    k = len(s)
+    left = -u @ (u[:k].T * s)
+    left[range(k), range(k)] += s
+    missed = np.full(u.shape[1] + 1, np.sum(left**2))
+    missed[:-1] += np.cumsum((s**2 @ u[:k] ** 2)[::-1])[::-1]
+    return missed
 
 
 def _noise(k: int, d_y: int, q: int, rng) -> np.ndarray:

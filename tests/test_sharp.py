@@ -670,6 +670,16 @@ def test_a_direction_that_is_not_kept_or_an_exact_risk_needs_no_warning(rank):
     assert warned(sharp.core_risk, rank, at([5.0, 1.05]), 100, 100, 200, 1.0) == []
 
 
+def test_the_closed_form_also_minds_detectable_directions_that_it_does_not_keep():
+    """15 % too high where half of the directions are detectable and a few are kept; the core formula is not."""
+    s = np.full(16, 3.0)
+    with pytest.warns(sharp.AccuracyWarning, match=r"rank 2 keeps 2 of 16 detectable directions"):
+        sharp.lora_risk_limit(2, s, 40, 40, 30, 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sharp.core_risk(2, s, 40, 40, 30, 1.0, draws=10)
+
+
 @pytest.mark.parametrize("risk", [sharp.lora_risk, sharp.core_risk, sharp.lora_risk_limit])
 def test_many_detectable_directions(risk):
     message = (

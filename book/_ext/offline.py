@@ -35,7 +35,9 @@ HARMLESS_LINK = re.compile(r"""rel=["'](?:canonical|author|license)["']""")
 
 def setup(app: Sphinx) -> dict:
     app.config.mathjax_path = MATHJAX
-    os.environ["LORABOOK_PAGE"] = "1"  # in the kernels too: explorers compute all pictures of their page
+    os.environ["LORABOOK_PAGE"] = (
+        "1"  # in the kernels too: explorers compute all pictures of their page
+    )
     app.connect("builder-inited", copy_scripts)
     app.connect("html-page-context", load_charts)
     app.connect("build-finished", refuse_remote_scripts)

@@ -16,13 +16,16 @@ class AccuracyWarning(UserWarning):
     """A result of `lorabook.sharp` from outside the range in which the theory was found accurate."""
 
 
-def check(problem: Setting, rank: int, at_threshold: str, with_many: str) -> None:
-    """Warn where a risk of this rank is not to be trusted; the words say how wrong it was found to be there."""
-    for reason in _reasons(problem, rank, at_threshold, with_many):
+def check(problem: Setting, rank: int, at_threshold: str, with_many: str, minds_all: bool = False) -> None:
+    """Warn where a risk of this rank is not to be trusted; the words say how wrong it was found to be there.
+
+    `minds_all`: where half of all directions are detectable, those that the rank does not keep count as well.
+    """
+    for reason in _reasons(problem, rank, at_threshold, with_many, minds_all):
         warnings.warn(reason, AccuracyWarning, stacklevel=3)
 
 
-def _reasons(problem: Setting, rank: int, at_threshold: str, with_many: str) -> Iterator[str]:
+def _reasons(problem: Setting, rank: int, at_threshold: str, with_many: str, minds_all: bool) -> Iterator[str]:
     if rank == 0 or rank >= problem.max_rank or problem.kappa == INF:
         return
     if problem.N - problem.k <= 3:
@@ -38,9 +41,12 @@ def _reasons(problem: Setting, rank: int, at_threshold: str, with_many: str) -> 
             f"1 the predicted risk was found {at_threshold} for sizes from 25 to 100"
         )
     visible = kept[kept > 1.0]
+    if minds_all and 2 * problem.visible > problem.max_rank:
+        visible = problem.strengths[: problem.visible] / problem.detectable
     if 4 * len(visible) > problem.max_rank and visible[-1] < _WEAK:
+        of = f"{len(visible)}" if len(visible) <= rank else f"{rank} of {len(visible)}"
         yield (
-            f"rank {rank} keeps {len(visible)} detectable directions; with more than a quarter of min(n, d_x, d_y) = "
+            f"rank {rank} keeps {of} detectable directions; with more than a quarter of min(n, d_x, d_y) = "
             f"{problem.max_rank}, not all of them strong, the predicted risk was found {with_many}"
         )
 

@@ -81,7 +81,7 @@ def lora_risk_limit(
     if problem.kappa == INF or r >= problem.max_rank:
         return full(problem)
     problem.need_few_visible()
-    check(problem, r, *_FOUND)
+    check(problem, r, *_FOUND, minds_all=True)
     return master(problem, r)
 
 

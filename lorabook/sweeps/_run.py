@@ -3,6 +3,7 @@
 import contextlib
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -95,19 +96,24 @@ class _Compute:
     folder: parts.Folder | None
 
     def __call__(self, part: parts.Part) -> np.ndarray:
-        from threadpoolctl import threadpool_limits
-
         if self.folder is not None:
             with contextlib.suppress(parts.DamagedPartError):
                 found = self.folder.load(part)  # by another sweep on the same folder, in the meantime
                 if found is not None:
                     return found
-        with threadpool_limits(1, user_api="blas"):
+        with _blas().limit(limits=1, user_api="blas"):
             risks = [ENGINES[self.engine](self.grid, seed, self.common_random_numbers) for seed in part.seeds]
         if self.folder is not None:
             with contextlib.suppress(OSError):  # whoever collects the parts tries again, and says why it fails
                 self.folder.save(part, np.array(risks))
         return np.array(risks)
+
+
+@lru_cache  # looking for the libraries takes milliseconds
+def _blas():
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _on_disk(folder: parts.Folder, wanted: list[parts.Part]) -> dict[parts.Part, np.ndarray]:

@@ -1,0 +1,1 @@
+"""How fast the library is, against the textbook's formulas and against LAPACK: `make benchmarks`."""
