@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from lorabook import figures
+from lorabook._arrays import Real
 from lorabook.explorers import Axis, Control, Curve, Explorer, Picture, Points
 from lorabook.figures import INK
 
@@ -94,7 +95,7 @@ class Panel:
         data = base64.b64encode(file.getvalue()).decode()
         alt = html.escape(self.explorer.description, quote=True)
         self.image.value = f'<img alt="{alt}" src="data:image/png;base64,{data}" style="max-width: 100%">'
-        self.words.value = f'<p role="status" aria-live="polite">{html.escape(picture.words)}</p>'
+        self.words.value = f'<p role="status" aria-live="polite">{html.escape(picture.words, quote=False)}</p>'
 
 
 def draw(explorer: Explorer, picture: Picture, figure: Figure | None = None) -> Figure:
@@ -284,7 +285,7 @@ def _scale(axis: Axis, pictures: list[Picture], coordinate: int) -> dict:
     }
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def _ticks(low: Real, high: Real) -> list[float]:
     """Powers of ten; within one or two decades also their doubles and quintuples."""
     powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     steps = (1, 2, 5) if np.log10(high / low) < 2.5 else (1,)

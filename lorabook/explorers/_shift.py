@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lorabook._arrays import Real
 from lorabook.explorers._model import Control
 from lorabook.linalg import exponential_spectrum
 
@@ -15,7 +16,7 @@ DECAY = Control(
 D_Y = Control("d_y", "outputs d_y", (10, 20, 40, 80), start=40, page=(20, 40))
 
 
-def spectrum(shift_rank: int, decay: float, d_y: int) -> np.ndarray:
+def spectrum(shift_rank: int, decay: Real, d_y: int) -> np.ndarray:
     """`s_i` proportional to `exp(-decay (i - 1))`, i up to the rank, with `sum_i s_i^2 = d_x d_y`."""
     s = exponential_spectrum(min(shift_rank, d_y), decay)
     return s * np.sqrt(D_X * d_y / np.sum(s**2))

@@ -55,7 +55,9 @@ def _explorer(name: str, title: str, samples: Control, theorem: str) -> Explorer
         "the rank of the shift.",
         controls=(
             samples,
-            Control("noise_std", "noise σ (units of y)", (0.5, 1, 2, 4, 8, 12, 16, 24), start=4),
+            Control(
+                "noise_std", "noise σ (units of y)", (0.5, 1, 2, 4, 8, 12, 16, 24), start=4, page=(0.5, 2, 4, 8, 16)
+            ),
             Control("shift_rank", "rank of the shift", (1, 2, 4, 8, 16, 40), start=4, page=(1, 2, 4, 8)),
         ),
         curves=(
@@ -75,7 +77,7 @@ def _explorer(name: str, title: str, samples: Control, theorem: str) -> Explorer
 BOUNDS_MANY_SAMPLES = _explorer(
     "bounds-many-samples",
     "Bound and truth, more data than dimensions",
-    Control("n", "samples n", (45, 60, 80, 120, 200, 400, 1000, 4000), start=200),
+    Control("n", "samples n", (45, 60, 80, 120, 200, 400, 1000, 4000), start=200, page=(45, 60, 80, 200, 1000, 4000)),
     "Theorem 2",
 )
 BOUNDS_FEW_SAMPLES = _explorer(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from lorabook import sampler
+from lorabook._arrays import Real
 from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points
 from lorabook.explorers._shift import D_X, D_Y, DECAY, SHIFT_RANK, spectrum
 from lorabook.figures import COLORS, INK, method_style
@@ -31,7 +32,7 @@ def _curves() -> tuple[Curve, ...]:
     return (*lines, *(Curve(f"{key} drawn", s["label"], s["color"], "points") for key, s in styles.items()))
 
 
-def _draw(s, d_y: int, n: int, noise_std: float, ranks=RANKS) -> tuple[np.ndarray, np.ndarray]:
+def _draw(s, d_y: int, n: int, noise_std: Real, ranks=RANKS) -> tuple[np.ndarray, np.ndarray]:
     """Mean risks of full fine-tuning and of the ranks, and their standard errors, over the same few draws."""
     risks = sampler.draw_risks(s, D_X, d_y, n, noise_std, ranks, DRAWS, seed=0)
     columns = np.column_stack([risks.full, risks.lora])

@@ -3,6 +3,7 @@
 import numpy as np
 
 from lorabook import sharp
+from lorabook._arrays import Real
 from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points
 from lorabook.explorers._shift import D_X, D_Y, DECAY, SHIFT_RANK, spectrum
 from lorabook.figures import COLORS, INK
@@ -15,7 +16,7 @@ _SAMPLES = _SAMPLES[np.abs(_SAMPLES - D_X) > 1]
 _AT = 80
 
 
-def _risks(s, d_y: int, n: int, noise_std: float) -> list[float]:
+def _risks(s, d_y: int, n: int, noise_std: Real) -> list[float]:
     """Full fine-tuning, LoRA at the best rank, shrunk LoRA, ridge-LoRA; NaN where the theory refuses."""
     best = sharp.best_rank(s, D_X, d_y, n, noise_std)
     prediction = predicted_risks((best,), s, D_X, d_y, n, noise_std)
@@ -33,6 +34,12 @@ def _picture(noise_std, shift_rank, decay, d_y) -> Picture:
         key: Points(_SAMPLES, column) for key, column in zip(("full", "lora", "shrunk", "ridge"), columns, strict=True)
     }
     full, truncated, shrunk, ridge = _risks(s, d_y, _AT, noise_std)
+    if np.isnan(shrunk):
+        words = (
+            f"At n = {_AT} all outputs carry a detectable direction, more than the theory allows: only full "
+            f"fine-tuning has a prediction, {full:.4g}; no training {s @ s:.4g}."
+        )
+        return Picture(series, words)
     words = (
         f"Predicted excess risk at n = {_AT}: full fine-tuning {full:.4g}, LoRA of the best rank "
         f"{sharp.best_rank(s, D_X, d_y, _AT, noise_std)} {truncated:.4g}, shrunk LoRA {shrunk:.4g}, ridge-LoRA "

@@ -22,11 +22,13 @@ def _picture(size, ratio, seed) -> Picture:
     middles = (edges[1:] + edges[:-1]) / 2
     grid = np.linspace(least, most, 200)
     smallest, inverse = spectra[:, 0], np.sum(1 / spectra, axis=1) / dof
+    mean = wishart.inverse_trace(size, dof)
+    exact = f"{mean:.4g}" if np.isfinite(mean) else "infinite"
     words = (
-        f"{draws} matrices W of size {size} with {dof} degrees of freedom. Smallest eigenvalue of W/N: mean "
+        f"Drawn: {draws} matrices W of size {size} with {dof} degrees of freedom. Smallest eigenvalue of W/N: mean "
         f"{smallest.mean():.3g}, edge of the law {least:.3g}; largest: mean {spectra[:, -1].mean():.3g}, edge "
         f"{most:.3g}. Trace of the inverse of W: mean {inverse.mean():.4g}, exact "
-        f"{wishart.inverse_trace(size, dof):.4g}."
+        f"{exact}."
     )
     series = {
         "drawn": Points(middles, counts / counts.sum() / (edges[1] - edges[0])),

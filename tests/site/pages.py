@@ -17,4 +17,4 @@ def wait_until_drawn(page: Page) -> None:
     """Formulas are typeset and charts are drawn."""
     page.evaluate("() => window.MathJax?.startup?.promise")
     for explorer in page.locator(".lorabook-explorer").all():
-        explorer.locator("svg.marks, canvas.marks").first.wait_for(timeout=20_000)
+        explorer.locator("svg.marks").first.wait_for(timeout=20_000)

@@ -1,45 +1,106 @@
-"""A control that moves and changes nothing is the oldest complaint about books like this one."""
+"""Every slider of every page is moved through all of its positions; picture and words must be the library's."""
 
+import itertools
+import random
+from collections import defaultdict
+
+import numpy as np
 import pytest
-from pages import SITE
+from pages import SITE, built_pages
+
+from lorabook.explorers import EXPLORERS
 
 EXPLORER = ".lorabook-explorer"
-CONTROLS = "input[type=range], select"
-PICTURE = """explorer => [...explorer.querySelectorAll("svg.marks, canvas.marks")].map(
-    picture => picture.tagName === "CANVAS" ? picture.toDataURL() : picture.outerHTML).join()"""
-POSITIONS = """control => control.tagName === "SELECT"
-    ? [...control.options].map(option => option.value)
-    : [control.min, String((Number(control.min) + Number(control.max)) / 2), control.max]"""
-MOVE = """(control, value) => {
-    control.value = value;
-    for (const name of ["input", "change"]) control.dispatchEvent(new Event(name, {bubbles: true}));
+ON_PAGES = {
+    "gaussian_matrices": ["wishart"],
+    "exact_answer": ["spectrum"],
+    "experiments": ["risk-over-samples", "risk-over-noise", "risk-over-rank"],
+    "lora": ["rank-path", "risk-over-samples"],
+    "overdetermined": ["bounds-many-samples"],
+    "shrinkage": ["shrinkage"],
+    "underdetermined": ["bounds-few-samples"],
+}
+MOVE = """async (root, positions) => {
+    for (const [name, position] of Object.entries(positions)) {
+        const slider = root.querySelector(`input[data-name="${name}"]`);
+        slider.value = position;
+        slider.dispatchEvent(new Event("input", {bubbles: true}));
+    }
+    await root.view.runAsync();
+    return {
+        drawn: root.querySelector("svg.marks").outerHTML,
+        rows: root.view.data("shown").map(({key, x, y, x2}) => [key, (x + x2) / 2, y]),
+        words: root.querySelector(".lorabook-words").textContent,
+        outputs: [...root.querySelectorAll("output")].map(output => output.textContent),
+    };
 }"""
 
 
-def test_every_control_changes_its_picture(visit):
-    for explorer in visit.page.locator(EXPLORER).all():
-        controls = explorer.locator(CONTROLS).all()
-        assert controls, "an explorer without a control is a figure"
-        for control in controls:
-            start = control.evaluate("control => control.value")
-            positions = control.evaluate(POSITIONS)
-            pictures = [draw(visit.page, explorer, control, position) for position in positions]
-            stuck = [pair for *pair, before, after in steps(positions, pictures) if before == after]
-            assert not stuck, f"the picture did not change between {stuck}"
-            draw(visit.page, explorer, control, start)
+def test_the_explorers_are_on_their_pages():
+    """Guards the checks below against a site without explorers."""
+    found = {}
+    for path in built_pages():
+        text = path.read_text("utf-8")
+        names = [name for name in EXPLORERS if f'id="explorer-{name}"' in text]
+        assert text.count(f'class="{EXPLORER[1:]}"') == len(names)
+        if names:
+            found[path.stem] = sorted(names)
+    assert found == {page: sorted(names) for page, names in ON_PAGES.items()}
+    assert {name for names in found.values() for name in names} == set(EXPLORERS)
+    assert all((SITE / "book" / f"{page}.html").is_file() for page in found)
 
 
-def draw(page, explorer, control, position):
-    control.evaluate(MOVE, position)
-    page.wait_for_timeout(200)
-    return explorer.evaluate(PICTURE)
+def test_every_position_shows_what_the_library_computes(visit):
+    for root in visit.page.locator(EXPLORER).all():
+        explorer = EXPLORERS[root.get_attribute("id").removeprefix("explorer-")]
+        start = {control.name: control.positions.index(control.start) for control in explorer.controls}
+        for control in explorer.controls:
+            pictures = []
+            for position in range(len(control.positions)):
+                pictures.append(compare(root, explorer, {**start, control.name: position}))
+            stuck = [i for i, (before, after) in enumerate(itertools.pairwise(pictures)) if before == after]
+            assert not stuck, f"{control.label} changes nothing after position {stuck} of {explorer.name}"
+        rng = random.Random(explorer.name)
+        for _ in range(4):
+            compare(root, explorer, {c.name: rng.randrange(len(c.positions)) for c in explorer.controls})
 
 
-def steps(positions, pictures):
-    return zip(positions, positions[1:], pictures, pictures[1:], strict=False)
+def compare(root, explorer, positions):
+    """Move the sliders there, compare numbers and words with the library's; the picture."""
+    shown = root.evaluate(MOVE, positions)
+    picture = explorer.picture(**{c.name: c.positions[positions[c.name]] for c in explorer.controls})
+    assert shown["words"] == picture.words
+    assert shown["outputs"] == [c.text(c.positions[positions[c.name]]) for c in explorer.controls]
+    rows = defaultdict(list)
+    for key, x, y in shown["rows"]:
+        rows[key].append((x, y))
+    assert set(rows) == {key for key, points in picture.series.items() if len(points.x)}
+    for key, pairs in rows.items():
+        points = picture.series[key]
+        np.testing.assert_allclose(pairs, np.column_stack([points.x, points.y]), rtol=1e-3, atol=1e-12)
+    return shown["drawn"]
 
 
-@pytest.mark.parametrize("page_name", ["lora"])
-def test_the_explorer_is_on_its_page(page_name):
-    """Guards the check above against a site without explorers."""
-    assert f'class="{EXPLORER[1:]}"' in (SITE / "book" / f"{page_name}.html").read_text("utf-8")
+def test_reset_and_the_keyboard(visit):
+    for root in visit.page.locator(EXPLORER).all():
+        words = root.locator(".lorabook-words")
+        slider = root.locator("input[type=range]").first
+        start = slider.input_value()
+        root.evaluate(MOVE, {})
+        root.locator(".lorabook-reset").click()
+        first = words.text_content()
+        slider.focus()
+        visit.page.keyboard.press("ArrowLeft" if int(start) else "ArrowRight")
+        assert abs(int(slider.input_value()) - int(start)) == 1
+        assert words.text_content() != first
+        assert slider.get_attribute("aria-valuetext") == root.locator("output").first.text_content()
+        root.locator(".lorabook-reset").click()
+        assert (slider.input_value(), words.text_content()) == (start, first)
+
+
+@pytest.mark.parametrize("page", sorted(ON_PAGES))
+def test_a_page_with_explorers_is_not_heavy(page):
+    """Each explorer adds less than 250 kB, uncompressed."""
+    text = (SITE / "book" / f"{page}.html").read_text("utf-8")
+    weight = sum(len(part.split("</script>")[0]) for part in text.split('class="lorabook-content">')[1:])
+    assert weight < 250_000 * len(ON_PAGES[page])
