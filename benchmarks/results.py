@@ -14,7 +14,7 @@ import numpy as np
 import scipy
 from threadpoolctl import threadpool_info
 
-from benchmarks import cases
+from benchmarks import cases, sliders
 
 __all__ = ["machine", "summary"]
 
@@ -73,10 +73,13 @@ def _digits(value: float) -> float:
 def main(report, results=RESULTS) -> None:
     timed = json.loads(Path(report).read_text("utf-8"))
     content = {"machine": machine(), "benchmarks": summary(timed, cases.make())}
+    content["sliders"] = sliders.measure()
     Path(results).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
     for entry in content["benchmarks"]:
         goal = "" if entry["goal"] is None else f"   (goal: {entry['goal_is']} {entry['goal']:,})"
         print(f"{entry['name']:28} {entry['ratio']:10,}{goal}")
+    for entry in content["sliders"]:
+        print(f"{entry['name']:44} {entry['median_ms']:4} ms, slowest {entry['slowest_ms']:4} ms")
 
 
 if __name__ == "__main__":

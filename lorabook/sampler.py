@@ -26,6 +26,7 @@ place of the w_i. What remains is to draw M and B:
    `B = (X^T X)^{-1} X^T`; only `(X^T X)^{-1}` and its product with the k features along the shift are needed.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -144,8 +145,8 @@ def _errors(solver, squares, along, s, u) -> np.ndarray:
 def _missed(s, u) -> np.ndarray:
     """Energy of the shift outside the first 0, 1, …, count directions, sums of squares only."""
     k = len(s)
-    left = -u @ (u[:k].T * s)
-    left[range(k), range(k)] += s
+    left = u @ (u[:k].T * -s)
+    np.einsum("ii->i", left[:k])[:] += s
     missed = np.full(u.shape[1] + 1, np.sum(left**2))
     missed[:-1] += np.cumsum((s**2 @ u[:k] ** 2)[::-1])[::-1]
     return missed
@@ -204,10 +205,14 @@ def _bartlett(size: int, dof: int, rng) -> np.ndarray:
     L = np.zeros((size, columns))
     if columns == 0:
         return L
-    below = np.tri(size, columns, -1, dtype=bool)
-    L[below] = rng.standard_normal(np.count_nonzero(below))
+    L[_below_diagonal(size, columns)] = rng.standard_normal(columns * (2 * size - columns - 1) // 2)
     np.fill_diagonal(L, np.sqrt(rng.chisquare(dof - np.arange(columns))))
     return L
+
+
+@lru_cache(maxsize=64)
+def _below_diagonal(size: int, columns: int) -> np.ndarray:
+    return np.tri(size, columns, -1, dtype=bool)
 
 
 def _row_squares(V, M, rows: int, columns: int) -> np.ndarray:

@@ -46,7 +46,7 @@ class Panel:
                 'sliders need ipywidgets: pip install "lorabook[book]"', name="ipywidgets"
             ) from None
         self.explorer = explorer
-        self._figure = Figure(figsize=_SIZE)
+        self._canvas = _Canvas(explorer)
         wide = {"description_width": "16em"}
         self.controls = {
             control.name: ipywidgets.SelectionSlider(
@@ -89,52 +89,89 @@ class Panel:
 
     def _update(self) -> None:
         picture = self.explorer.picture(**self.setting)
-        draw(self.explorer, picture, self._figure)
+        self._canvas.show(picture)
         file = io.BytesIO()
-        self._figure.savefig(file, format="png", dpi=_DPI)
+        self._canvas.figure.savefig(file, format="png", dpi=_DPI)
         data = base64.b64encode(file.getvalue()).decode()
         alt = html.escape(self.explorer.description, quote=True)
         self.image.value = f'<img alt="{alt}" src="data:image/png;base64,{data}" style="max-width: 100%">'
         self.words.value = f'<p role="status" aria-live="polite">{html.escape(picture.words, quote=False)}</p>'
 
 
-def draw(explorer: Explorer, picture: Picture, figure: Figure | None = None) -> Figure:
-    """Draw a picture with matplotlib, on a new figure or anew on a given one."""
-    with plt.rc_context({**figures.STYLE, "figure.constrained_layout.use": False}):
-        figure = Figure(figsize=_SIZE) if figure is None else figure
-        figure.clear()
-        ax = figure.add_axes((0.11, 0.13, 0.86, 0.70))
-        named = set()
-        for curve in explorer.curves:
-            if curve.key in picture.series:
-                _draw_curve(ax, curve, picture.series[curve.key], None if curve.label in named else curve.label)
-                named.add(curve.label)
-        for axis, name in ((explorer.x, "x"), (explorer.y, "y")):
-            if axis.log:
-                ax.set(**{f"{name}scale": "log"})
-            if axis.range:
-                ax.set(**{f"{name}lim": axis.range})
+def draw(explorer: Explorer, picture: Picture) -> Figure:
+    """Draw a picture with matplotlib on a new figure."""
+    canvas = _Canvas(explorer)
+    canvas.show(picture)
+    return canvas.figure
+
+
+class _Canvas:
+    """A figure for the pictures of one explorer: axes and key are made once, only the series are exchanged."""
+
+    def __init__(self, explorer: Explorer):
+        self.explorer = explorer
+        self._shown = []
+        with plt.rc_context(figures.STYLE):
+            self.figure = Figure(figsize=_SIZE, layout="none")
+            labels = [curve.label for curve in explorer.curves]
+            names = list(dict.fromkeys(labels))
+            columns = 3 if max(map(len, labels)) < 26 else 2
+            rows = -(-len(names) // columns)
+            self._ax = self.figure.add_axes((0.13, 0.13, 0.84, 0.84 - 0.06 * rows))
+            self._ax.set(xlabel=explorer.x.label, ylabel=explorer.y.label)
+            for axis, name in ((explorer.x, "x"), (explorer.y, "y")):
+                if axis.log:
+                    self._ax.set(**{f"{name}scale": "log"})
+            handles = [_draw_curve(self._ax, curve, _ONE_POINT)[0] for curve in explorer.curves]
+            key = [handles[labels.index(name)] for name in names]
+            place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "borderaxespad": 0}
+            self._ax.legend(key, names, ncols=columns, fontsize=9, **place)
+            for artist in [*self._ax.lines, *self._ax.collections, *self._ax.patches]:
+                artist.remove()
+
+    def show(self, picture: Picture) -> None:
+        """Exchange the series."""
+        for artist in self._shown:
+            artist.remove()
+        curves = [curve for curve in self.explorer.curves if curve.key in picture.series]
+        drawn = [(curve, picture.series[curve.key]) for curve in curves if len(picture.series[curve.key].x)]
+        self._shown = [artist for curve, points in drawn for artist in _draw_curve(self._ax, curve, points)]
+        for coordinate, axis, name in ((0, self.explorer.x, "x"), (1, self.explorer.y, "y")):
+            low, high = axis.range or _limits(axis, [points[coordinate] for _, points in drawn])
+            self._ax.set(**{f"{name}lim": (low, high)})
             if axis.log:  # the ticks of the page; matplotlib's many minor ones would take half of the time
-                drawn = getattr(ax, f"{name}axis")
-                drawn.set_major_locator(FixedLocator(_ticks(*getattr(ax, f"get_{name}lim")())))
-                drawn.set_minor_locator(NullLocator())
-                drawn.set_major_formatter(StrMethodFormatter("{x:g}"))
-        ax.set(xlabel=explorer.x.label, ylabel=explorer.y.label)
-        columns = 3 if max(len(label) for label in named) < 26 else 2
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=columns, fontsize=9, borderaxespad=0)
-    return figure
+                ruler = getattr(self._ax, f"{name}axis")
+                ruler.set_major_locator(FixedLocator(_ticks(low, high)))
+                ruler.set_minor_locator(NullLocator())
+                ruler.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
-def _draw_curve(ax, curve: Curve, points: Points, label: str | None) -> None:
+_ONE_POINT = Points(np.ones(1), np.ones(1))
+
+
+def _limits(axis: Axis, values: list[np.ndarray]) -> tuple[float, float]:
+    """A little more than the data."""
+    found = np.concatenate(values)
+    if axis.log:
+        low, high = np.log10(found.min()), np.log10(found.max())
+        margin = 0.05 * (high - low) or 0.5
+        return 10 ** (low - margin), 10 ** (high + margin)
+    low, high = min(0.0, found.min()), found.max()
+    margin = 0.04 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
+def _draw_curve(ax, curve: Curve, points: Points) -> list:
+    """The artists that were added."""
     if curve.mark == "bars":
         width = points.x[1] - points.x[0] if len(points.x) > 1 else 1.0
-        ax.bar(points.x, points.y, width, color=curve.color, alpha=0.45, label=label)
-    elif curve.mark == "points":
-        ax.plot(points.x, points.y, "o", color=curve.color, markersize=4, label=label)
+        return list(ax.bar(points.x, points.y, width, color=curve.color, alpha=0.45))
+    if curve.mark == "points":
+        added = ax.plot(points.x, points.y, "o", color=curve.color, markersize=4)
         if points.low is not None:
-            ax.vlines(points.x, points.low, points.high, color=curve.color, linewidth=1)
-    else:
-        ax.plot(points.x, points.y, "--" if curve.dashed else "-", color=curve.color, label=label)
+            added.append(ax.vlines(points.x, points.low, points.high, color=curve.color, linewidth=1))
+        return added
+    return ax.plot(points.x, points.y, "--" if curve.dashed else "-", color=curve.color)
 
 
 class _Page:

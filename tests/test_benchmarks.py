@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import cases, results, textbook
+from benchmarks import cases, results, sliders, textbook
 from lorabook import Task, rank_path, sweeps
+from lorabook.explorers import EXPLORERS, RANK_PATH
 
 TINY = sweeps.Grid(d_x=6, d_y=5, n=(4, 9, 20), noise_std=(1.0,), shift_rank=2, ranks=(1, 2))
 
@@ -84,3 +85,14 @@ def test_committed_results_have_what_the_page_reads():
         quotient = slower / faster if entry["goal_is"] == "at most" else faster / slower
         assert entry["ratio"] == pytest.approx(quotient, rel=0.02)
     assert sum(entry["goal"] is None for entry in content["benchmarks"]) == 2
+
+
+def test_sliders_are_moved_and_timed():
+    (entry,) = sliders.measure([RANK_PATH], moves=3)
+    assert entry["name"] == RANK_PATH.title
+    assert 0 < entry["median_ms"] <= entry["slowest_ms"]
+
+
+def test_the_page_has_the_time_of_every_slider():
+    stored = json.loads(results.RESULTS.read_text("utf-8"))["sliders"]
+    assert [entry["name"] for entry in stored] == [explorer.title for explorer in EXPLORERS.values()]
