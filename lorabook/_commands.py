@@ -16,7 +16,8 @@ from lorabook import _validate
 
 __all__ = ["figure", "risk", "sweep"]
 
-_METADATA = {".svg": {"Date": None}, ".png": None, ".pdf": {"CreationDate": None}}
+_METADATA = {".svg": {"Date": None}, ".png": {}, ".pdf": {"CreationDate": None}}
+_DESCRIPTION = {".svg": "Description", ".png": "Description", ".pdf": "Subject"}
 """Pictures by the ending of their file's name; without dates, so that the same numbers make the same file."""
 
 
@@ -53,7 +54,8 @@ def figure(options) -> None:
     figures.use_style()
     picture = io.BytesIO()
     drawn = paper_figures.paper_figure(options.preset, table)
-    drawn.savefig(picture, format=target.suffix[1:], metadata=_METADATA[target.suffix])
+    about = {_DESCRIPTION[target.suffix]: paper_figures.FIGURES[options.preset].alt}
+    drawn.savefig(picture, format=target.suffix[1:], metadata=_METADATA[target.suffix] | about)
     write_whole(target, picture.getbuffer())
     print(f"{options.preset}, {options.seeds} seeds, in {target}")
     if options.table is not None:

@@ -15,7 +15,7 @@ from importlib import resources
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from lorabook import figures
 from lorabook._arrays import Real
@@ -139,6 +139,8 @@ class _Canvas:
         for coordinate, axis, name in ((0, self.explorer.x, "x"), (1, self.explorer.y, "y")):
             low, high = axis.range or _limits(axis, [points[coordinate] for _, points in drawn])
             self._ax.set(**{f"{name}lim": (low, high)})
+            if axis.whole:
+                getattr(self._ax, f"{name}axis").set_major_locator(MaxNLocator(integer=True))
             if axis.log:  # the ticks of the page; matplotlib's many minor ones would take half of the time
                 ruler = getattr(self._ax, f"{name}axis")
                 ruler.set_major_locator(FixedLocator(_ticks(low, high)))
@@ -310,16 +312,15 @@ def _vega_lite(explorer: Explorer, pictures: list[Picture]) -> dict:
 
 
 def _scale(axis: Axis, pictures: list[Picture], coordinate: int) -> dict:
-    """Title, and a scale that is the same for every picture."""
-    values = [points[coordinate] for picture in pictures for points in picture.series.values() if len(points.x)]
-    found = np.concatenate(values)
-    low, high = axis.range or (found.min() if axis.log else min(0.0, found.min()), found.max())
-    scale = {"type": "log" if axis.log else "linear", "domain": [float(low), float(high)], "nice": False, "clamp": True}
-    return {
-        "title": axis.label,
-        "scale": scale,
-        **({"axis": {"format": "~g", "values": _ticks(low, high)}} if axis.log else {}),
-    }
+    """Title, scale and ticks; the same for every picture on a logarithmic axis and where the range is given."""
+    scale = {"type": "log" if axis.log else "linear", "nice": False, "clamp": True}
+    ruler = {"tickMinStep": 1, "labelExpr": "datum.value % 1 ? '' : datum.label"} if axis.whole else {}
+    if axis.log or axis.range:
+        values = [points[coordinate] for picture in pictures for points in picture.series.values() if len(points.x)]
+        low, high = axis.range or (np.concatenate(values).min(), np.concatenate(values).max())
+        scale["domain"] = [float(low), float(high)]
+        ruler |= {"format": "~g", "values": _ticks(low, high)} if axis.log else {}
+    return {"title": axis.label, "scale": scale, "axis": ruler}
 
 
 def _ticks(low: Real, high: Real) -> list[float]:

@@ -10,7 +10,6 @@ import re
 import shutil
 from pathlib import Path
 
-import altair
 import vl_convert
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
@@ -56,7 +55,7 @@ def copy_scripts(app: Sphinx) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
     static.mkdir(parents=True, exist_ok=True)
-    version = altair.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
+    version = vl_convert.get_vegalite_versions()[-1]
     bundle = vl_convert.javascript_bundle(vl_version=version)
     # In a function of its own: its names must not meet those of the theme's scripts.
     Path(static, CHARTS).write_text(f"(() => {{\n{bundle}\n}})();\n", "utf-8")

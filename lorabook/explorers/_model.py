@@ -68,11 +68,16 @@ class Points(NamedTuple):
 
 @dataclass(frozen=True)
 class Axis:
-    """Label with unit, scale, and the range, which stays while controls move; None fits the data."""
+    """Label with unit, scale, range. A range stays while controls move; None fits the data.
+
+    On the page a logarithmic axis without a range fits all of its pictures at once.
+    """
 
     label: str
     log: bool = False
     range: tuple[Real, Real] | None = None
+    whole: bool = False
+    """Ticks at whole numbers only."""
 
 
 class Picture(NamedTuple):

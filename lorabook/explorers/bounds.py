@@ -68,7 +68,7 @@ def _explorer(name: str, title: str, samples: Control, theorem: str) -> Explorer
             Curve("truth", "LoRA, mean of draws", COLORS["blue"], "points"),
             Curve("floor", "inevitable error", COLORS["purple"], dashed=True),
         ),
-        x=Axis("rank r of LoRA"),
+        x=Axis("rank r of LoRA", whole=True),
         y=Axis("excess risk (squared units of y)", log=True),
         compute=_picture,
     )

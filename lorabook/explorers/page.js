@@ -36,6 +36,7 @@
     update();
   });
   update();
+  content.spec.data.values = rows(content.pictures[setting()]);
   const start = () =>
     window
       .vegaEmbed(root.querySelector(".lorabook-picture"), content.spec, { actions: false, renderer: "svg" })

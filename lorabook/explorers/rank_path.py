@@ -54,7 +54,7 @@ RANK_PATH = Explorer(
         Curve("error", "error in what is kept", COLORS["orange"]),
         Curve("missed", "shift that is missed", COLORS["green"]),
     ),
-    x=Axis("rank r of LoRA"),
+    x=Axis("rank r of LoRA", whole=True),
     y=Axis("excess risk (squared units of y)"),
     compute=_picture,
 )

@@ -142,7 +142,7 @@ RISK_OVER_RANK = Explorer(
         Curve("theory", "LoRA, exact limit", COLORS["blue"]),
         Curve("drawn", "LoRA, mean of 10 draws", COLORS["orange"], "points"),
     ),
-    x=Axis("rank r of LoRA"),
+    x=Axis("rank r of LoRA", whole=True),
     y=_RISK,
     compute=_over_rank,
 )

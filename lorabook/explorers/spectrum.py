@@ -66,7 +66,7 @@ SPECTRUM = Explorer(
         Curve("harmful", "harmful: visible, not worth its noise", COLORS["red"], "points"),
         Curve("invisible", "invisible", COLORS["purple"], "points"),
     ),
-    x=Axis("index i of the direction", range=(0.5, 20.5)),
+    x=Axis("index i of the direction", range=(0.5, 20.5), whole=True),
     y=Axis("singular value of the shift (units of y)", log=True, range=(0.02, 30)),
     compute=_picture,
 )
