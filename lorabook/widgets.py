@@ -112,7 +112,8 @@ class _Canvas:
         self.explorer = explorer
         self._shown = []
         with plt.rc_context(figures.STYLE):
-            self.figure = Figure(figsize=_SIZE, layout="none")
+            self.figure = Figure(figsize=_SIZE)
+            self.figure.set_layout_engine("none")  # for good: an engine of None is replaced by the style's when saving
             labels = [curve.label for curve in explorer.curves]
             names = list(dict.fromkeys(labels))
             columns = 3 if max(map(len, labels)) < 26 else 2

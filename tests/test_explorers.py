@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 mpl.use("agg")
 
-from lorabook import Task, rank_path, sampler, sharp, widgets, wishart
+from lorabook import Task, figures, rank_path, sampler, sharp, widgets, wishart
 from lorabook.explorers import EXPLORERS, Axis, Control, Curve, Explorer, Picture, Points
 
 NAMES = sorted(EXPLORERS)
@@ -95,6 +95,7 @@ def test_a_page_holds_the_picture_of_every_setting(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_live_panel_follows_its_sliders_and_comes_back(name):
+    figures.use_style()  # as a chapter does
     explorer = EXPLORERS[name]
     panel = widgets.Panel(explorer)
     first = panel.image.value, panel.words.value
