@@ -19,11 +19,12 @@ COLORS = {
     "green": "#00966c",
     "red": "#d55e00",
     "purple": "#b8679a",
+    "violet": "#8a7cf0",
     "grey": INK,
 }
 """Okabe–Ito hues, shifted in lightness so that each stands out on white and on black."""
 
-_CYCLE = [COLORS[name] for name in ("blue", "orange", "green", "purple", "red")]
+_CYCLE = [COLORS[name] for name in ("blue", "orange", "green", "purple", "red", "violet")]
 _MARKERS = ["o", "s", "^", "D", "v", "P"]
 
 
