@@ -42,6 +42,8 @@ __all__ = ["RiskDraws", "draw_risks"]
 _STREAM = 20
 _FEW = 0.25
 """Up to this share of all eigenpairs, finding only the leading ones is quicker than finding all."""
+_DENSE_PRODUCT, _DENSE_GRAM = 48, 128
+"""Up to these sizes multiplying the zeros as well is quicker than leaving them out."""
 
 
 class RiskDraws(NamedTuple):
@@ -217,6 +219,8 @@ def _below_diagonal(size: int, columns: int) -> np.ndarray:
 
 def _row_squares(V, M, rows: int, columns: int) -> np.ndarray:
     """`||V m||^2` of each row m of M in O(k q^2), for M with dense rows and columns and a lower bidiagonal block."""
+    if len(M) <= _DENSE_PRODUCT:
+        return _squares(V @ M.T)
     size = min(len(M) - rows, M.shape[1] - columns)
     block, dense = M[rows : rows + size, columns : columns + size], M[rows:, :columns]
     diagonal, below = np.diagonal(block), np.diagonal(block, -1)
@@ -264,6 +268,8 @@ def _leading(M, k: int, count: int):
 
 def _gram(M, rows: int, columns: int) -> np.ndarray:
     """`M M^T` on and above the diagonal in O(k q^2), for M with dense rows and columns and a bidiagonal block."""
+    if len(M) <= _DENSE_GRAM:
+        return M @ M.T
     size = min(len(M) - rows, M.shape[1] - columns)
     gram = M[:, :columns] @ M[:, :columns].T
     gram[:rows] += M[:rows, columns:] @ M[:, columns:].T
