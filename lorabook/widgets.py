@@ -168,7 +168,8 @@ def _draw_curve(ax, curve: Curve, points: Points) -> list:
     """The artists that were added."""
     if curve.mark == "bars":
         width = points.x[1] - points.x[0] if len(points.x) > 1 else 1.0
-        return list(ax.bar(points.x, points.y, width, color=curve.color, alpha=0.45))
+        edges = np.append(points.x - width / 2, points.x[-1] + width / 2)
+        return [ax.stairs(points.y, edges, fill=True, color=curve.color, alpha=0.45)]
     if curve.mark == "points":
         added = ax.plot(points.x, points.y, "o", color=curve.color, markersize=4)
         if points.low is not None:

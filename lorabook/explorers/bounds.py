@@ -11,7 +11,7 @@ __all__ = ["BOUNDS_FEW_SAMPLES", "BOUNDS_MANY_SAMPLES"]
 D = 40
 _RANKS = (1, 2, 4, 8)
 _DRAWS = 20
-_MOMENTS = 150
+_MOMENTS = 100
 
 
 def _picture(n, noise_std, shift_rank) -> Picture:

@@ -13,7 +13,7 @@ __all__ = ["RISK_OVER_NOISE", "RISK_OVER_RANK", "RISK_OVER_SAMPLES"]
 
 RANKS = (1, 2, 4, 8)
 DRAWS = 10
-_SAMPLES = np.unique(np.r_[np.geomspace(5, 400, 18).astype(int), 33, 36, 38, 42, 44, 48])
+_SAMPLES = np.unique(np.r_[np.geomspace(5, 400, 14).astype(int), 33, 36, 38, 42, 44, 48])
 _SAMPLES = _SAMPLES[np.abs(_SAMPLES - D_X) > 1]  # next to d_x the mean is infinite
 _DRAWN_SAMPLES = (6, 12, 20, 29, 52, 80, 140, 400)
 _NOISES = np.geomspace(0.5, 50, 17)
