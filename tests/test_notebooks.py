@@ -69,6 +69,13 @@ def test_no_error_is_stored(path):
 
 
 @each_notebook
+def test_no_warning_is_stored(path):
+    """nbval does not compare a cell whose output it ignores, so a warning there would stay."""
+    streams = [output for cell in code_cells(path) for output in cell.outputs if output.output_type == "stream"]
+    assert not [stream.text for stream in streams if stream.name != "stdout"]
+
+
+@each_notebook
 def test_what_is_stored_can_be_compared(path):
     """An HTML table or a bare object leaves only a name or an address behind, which says nothing about its content."""
     for cell in code_cells(path):
