@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lorabook import _validate
 from lorabook._arrays import Integer, Real
+from lorabook.llm.synthetic import LARGEST_SHIFT_RANK
 from lorabook.llm.tasks import TASKS
 
 __all__ = ["SCHEMA", "FineTuneConfig"]
@@ -19,6 +20,13 @@ _CHOICES = {
     "optimizer": ("adamw", "sgd"),
     "precision": ("auto", "bf16", "fp16", "fp32"),
 }
+WIDTHS = {
+    "tiny": 64,
+    "Qwen/Qwen2.5-0.5B": 896,
+    "Qwen/Qwen2.5-1.5B": 1536,
+    "Qwen/Qwen2.5-3B": 2048,
+}
+"""The smaller side of the largest layers; of other models it is looked up when they load."""
 _LARGEST_RANK = 256
 _LEARNING_RATES = {"lora": 2e-4, "adamw": 2e-5, "sgd": 1e-2}
 _WARM_UP = {"lora": 0.02, "full": 0.05}
@@ -44,8 +52,20 @@ class FineTuneConfig:
     """Of LoRA's factors; None for full fine-tuning."""
     optimizer: str = "adamw"
     """"adamw", or "sgd" with momentum 0.9 for full fine-tuning."""
+    data: str = "hub"
+    """"hub"; "synthetic", from a world with a shift of chosen rank; or a folder with train.jsonl and test.jsonl."""
+    world_seed: Integer = 0
+    """Of the synthetic world, in which the tiny model is pre-trained as well."""
+    shift_rank: Integer | None = None
+    """Of what fine-tuning has to learn; None leaves the world as it was. Synthetic data only, as the next two."""
+    shift_strength: Real = 1.5
+    """Norm of the shift, as a share of the norm of the scores that it is added to."""
+    shift_seed: Integer = 0
+    """Of the shift, and of the examples drawn after it."""
+    test_n: Integer | None = None
+    """Test examples; None takes all, and of synthetic ones 1000."""
     n: Integer | None = None
-    """Examples before the validation split; None takes all."""
+    """Examples before the validation split; None takes all, and of synthetic ones 512."""
     noise: Real = 0.0
     """Share of flipped training labels."""
     seed: Integer = 0
@@ -79,6 +99,12 @@ class FineTuneConfig:
     gradient_checkpointing: bool = True
     compile: bool = False
     """torch.compile the model."""
+    fused: bool = True
+    """AdamW's fused kernel."""
+    harness: bool = False
+    """Evaluate through lm-evaluation-harness too, with its own prompt and with this project's."""
+    spectra: bool = True
+    """Take the singular values of the update of every linear layer."""
     schema: Integer = SCHEMA
 
     def __post_init__(self):
@@ -91,10 +117,14 @@ class FineTuneConfig:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {list(allowed)}")
         for name, least in {"batch_size": 1, "micro_batch_size": 1, "cutoff": 16}.items():
             _validate.integer(name, getattr(self, name), least)
-        for name in ("seed", "data_seed", "noise_seed"):
+        for name in ("seed", "data_seed", "noise_seed", "world_seed", "shift_seed"):
             _validate.integer(name, getattr(self, name), 0)
-        if self.n is not None:
-            _validate.integer("n", self.n, 1)
+        for name in ("n", "test_n", "shift_rank"):
+            if getattr(self, name) is not None:
+                _validate.integer(name, getattr(self, name), 1)
+        _validate.number("shift_strength", self.shift_strength)
+        if not isinstance(self.data, str) or not self.data:
+            raise ValueError(f"data is {self.data!r}; it must be 'hub', 'synthetic' or a folder")
         for name in ("noise", "validation", "dropout", "warm_up"):
             _share(name, getattr(self, name))
         for name in ("weight_decay", "clip"):
@@ -103,7 +133,7 @@ class FineTuneConfig:
         for name in ("learning_rate", "alpha"):
             if getattr(self, name) is not None:
                 _validate.number(name, getattr(self, name), strict=True)
-        for name in ("master_weights", "gradient_checkpointing", "compile"):
+        for name in ("master_weights", "gradient_checkpointing", "compile", "fused", "harness", "spectra"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be true or false")
         self._check_combinations()
@@ -121,6 +151,19 @@ class FineTuneConfig:
                     raise ValueError(f"{name} is {getattr(self, name)!r}; full fine-tuning has none")
             if self.dropout:
                 raise ValueError(f"dropout is {self.dropout:g}; it is LoRA's, and full fine-tuning has none")
+        if self.data != "synthetic" and self.shift_rank is not None:
+            raise ValueError(
+                f"shift_rank is {self.shift_rank}; only synthetic data has a shift, not data {self.data!r}"
+            )
+        if self.data == "synthetic" and self.shift_rank is not None and self.shift_rank > LARGEST_SHIFT_RANK[self.task]:
+            raise ValueError(
+                f"shift_rank is {self.shift_rank}; for {self.task} it must be at most {LARGEST_SHIFT_RANK[self.task]}"
+            )
+        if self.method == "lora" and self.model in WIDTHS and self.rank > WIDTHS[self.model]:
+            raise ValueError(
+                f"rank is {self.rank}; the layers of {self.model} are {WIDTHS[self.model]} wide, the highest rank that "
+                "an update of theirs can have"
+            )
         if self.batch_size % self.micro_batch_size:
             raise ValueError(
                 f"micro_batch_size is {self.micro_batch_size}; it must divide the batch_size, {self.batch_size}"

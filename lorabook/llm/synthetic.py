@@ -40,6 +40,11 @@ QUESTIONS = {
 MENTIONED = 4
 """Attributes of an object that an example mentions."""
 _OPTIONS = 5
+LARGEST_SHIFT_RANK = {
+    "boolq": min(len(PROPERTIES), len(ATTRIBUTES)),
+    "csqa": min(_OPTIONS * len(QUESTIONS), len(ATTRIBUTES)),
+}
+"""By task: the smaller side of its matrix of scores."""
 _WORLD_STREAM, _SHIFT_STREAM, _SAMPLE_STREAM = 43, 44, 45
 
 

@@ -1,0 +1,61 @@
+"""One function for every model: from the hub, from a folder, or the tiny one made here."""
+
+from pathlib import Path
+
+from lorabook._arrays import Integer
+from lorabook.llm import tiny
+
+__all__ = ["LINEAR_TYPES", "linear_layers", "load", "location"]
+
+LINEAR_TYPES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+"""The linear maps in each block of Qwen2, in the order of the forward pass."""
+
+
+def location(name: str, world_seed: Integer = 0, progress: bool = False) -> str:
+    """What transformers loads: the name itself, or for "tiny" the folder of the model pre-trained in that world."""
+    if name == "tiny":
+        return str(tiny.pretrained(tiny.PretrainingConfig(world_seed=world_seed), progress))
+    return name
+
+
+def load(name: str, world_seed: Integer = 0, dtype: str = "float32", device: str = "cpu", progress: bool = False):
+    """The model and its tokenizer.
+
+    `name` is a name on the hub ("Qwen/Qwen2.5-0.5B"), a folder, or "tiny". No code that a repository brings along is
+    run, and weights are read from safetensors only. Nothing is sent anywhere but the request for the files.
+
+    Raises ValueError if there is no such model, or if it is not a causal language model.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    where = location(name, world_seed, progress)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            where,
+            dtype=getattr(torch, dtype),
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(f"model is {name!r}; it cannot be loaded: {reason}") from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model.to(device), tokenizer
+
+
+def linear_layers(model) -> dict:
+    """The linear layers of the blocks by name ("layers.0.self_attn.q_proj"), without a wrapper's prefixes."""
+    found = {}
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] in LINEAR_TYPES:
+            found[name[name.index("layers.") :]] = module
+    return found
+
+
+def is_local(name: str) -> bool:
+    """Whether the model can be had without a network."""
+    return name == "tiny" or Path(name).is_dir()

@@ -1,0 +1,189 @@
+"""One run from its configuration to its result: data, model, training, scores, spectrum, and what it cost."""
+
+import json
+import platform
+import resource
+import sys
+import time
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from lorabook._arrays import Integer
+from lorabook.llm import data, fingerprint, models
+from lorabook.llm.config import FineTuneConfig
+
+__all__ = ["CODE", "RESULT", "WEIGHTS", "run"]
+
+RESULT, WEIGHTS = "result.json", "weights"
+"""A result's file and folder, in the folder of its run."""
+CODE = ("tasks", "synthetic", "noise", "data", "tiny", "encoding", "scoring", "training")
+"""The modules that a result's numbers depend on."""
+_SCHEMA = 1
+_PACKAGES = ("lorabook", "torch", "transformers", "peft", "accelerate", "tokenizers", "numpy", "lm_eval")
+
+
+def run(
+    config: FineTuneConfig,
+    folder: Path | str,
+    checkpoint_steps: Integer | None = None,
+    keep_weights: bool = True,
+    progress: bool = False,
+) -> dict:
+    """Run a configuration and return its result, which is written to `folder` as well.
+
+    `result.json` holds the configuration, scores with counts, losses, sizes, hashes, versions and costs; `weights` the
+    trained model as safetensors, of LoRA the adapter alone; `spectra` the singular values of every layer's update.
+    Everything but `cost` is the same for the same configuration on the same machine.
+
+    With `checkpoint_steps`, a run that was killed goes on from its last checkpoint in `folder`. A loss that is not
+    finite ends the run; the result then has the status "diverged".
+
+    Raises ValueError, before anything is trained, if the model or the data cannot be had or do not fit; OSError if
+    the folder cannot be written.
+    """
+    from lorabook.llm import precision, training
+    from lorabook.llm.scoring import score
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    start, device = time.perf_counter(), precision.default_device()
+    chosen = precision.choose(config, device)
+    with _quiet(progress), _threads(config):
+        examples = data.splits(config)
+        model, tokenizer = models.load(config.model, config.world_seed, chosen.weights, device, progress)
+        metrics = {"before": score(model, tokenizer, examples.test).to_dict()}
+        hashes = {
+            "weights_before": fingerprint.of_weights(model),
+            "train": fingerprint.of_examples(examples.train),
+            "test": fingerprint.of_examples(examples.test),
+            "code": fingerprint.of_modules(*CODE),
+        }
+        model = training.adapted(model, config)
+        result = {
+            "schema": _SCHEMA,
+            "config": config.to_dict(),
+            "status": "done",
+            "data": {
+                "train": len(examples.train),
+                "validation": len(examples.validation),
+                "test": len(examples.test),
+                "flipped": examples.flipped,
+            },
+            "precision": {"weights": chosen.weights, "arithmetic": chosen.arithmetic},
+        }
+        began = time.perf_counter()
+        try:
+            trained = training.train(
+                model, tokenizer, examples.train, config, chosen, folder / "checkpoints", checkpoint_steps, progress
+            )
+        except training.DivergedError as error:
+            result |= {"status": "diverged", "metrics": metrics, "losses": _finite(error.losses), "step": error.step}
+        else:
+            seconds = time.perf_counter() - began
+            for part in ("train", "validation", "test"):
+                if getattr(examples, part):
+                    metrics[part] = score(model, tokenizer, getattr(examples, part)).to_dict()
+            hashes["weights_after"] = fingerprint.of_weights(model)
+            result["data"]["cut"] = trained.cut
+            result |= {"steps": trained.steps, "losses": trained.losses, "metrics": metrics}
+            result["cost"] = {
+                "training_seconds": seconds,
+                "tokens_per_second": trained.tokens / seconds,
+                "micro_batch_size": trained.micro_batch_size,
+                "resumed_at": trained.resumed_at,
+                "notes": trained.notes,
+            }
+            result |= _extras(config, folder, model, tokenizer, examples, keep_weights)
+        result |= {"hashes": hashes, "versions": _versions()}
+        result["cost"] = result.get("cost", {}) | _cost(start, device)
+    write_json(folder / RESULT, result)
+    return result
+
+
+def write_json(path: Path, value: dict) -> None:
+    """A file that appears whole or not at all."""
+    from lorabook.sweeps.parts import write_whole
+
+    write_whole(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
+
+
+def _extras(config, folder: Path, model, tokenizer, examples, keep_weights: bool) -> dict:
+    found = {}
+    if config.spectra:
+        from lorabook.llm import updates
+
+        before = None
+        if config.method == "full":
+            before, _ = models.load(config.model, config.world_seed, device=str(model.device))
+        spectra = updates.of_models(before, model)
+        spectra.save(folder / "spectra")
+        found["spectra"] = spectra.to_dict()
+    if config.harness:
+        from lorabook.llm import evaluation
+
+        found["harness"] = evaluation.harness(model, tokenizer, config.task, rows=examples.test)
+    if keep_weights:
+        model.save_pretrained(folder / WEIGHTS)
+        tokenizer.save_pretrained(folder / WEIGHTS)
+    return found
+
+
+def _finite(losses: list) -> list:
+    """JSON has no infinity: the loss that ended the run is null."""
+    import math
+
+    return [[step, loss if math.isfinite(loss) else None] for step, loss in losses]
+
+
+def _versions() -> dict:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def _cost(start: float, device: str) -> dict:
+    import torch
+
+    if device == "cuda":
+        memory, hardware = torch.cuda.max_memory_allocated(), torch.cuda.get_device_name()
+    else:
+        # Kilobytes on Linux, bytes on macOS; of the process, not of the run alone.
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        hardware = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    return {"seconds": time.perf_counter() - start, "peak_memory_bytes": memory, "hardware": hardware}
+
+
+@contextmanager
+def _threads(config: FineTuneConfig):
+    """One thread for the tiny model: more would only wait for each other, and the order of the sums is fixed."""
+    import torch
+
+    before = torch.get_num_threads()
+    if config.model == "tiny":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _quiet(progress: bool):
+    """transformers' bars and remarks only where progress is asked for."""
+    from transformers.utils import logging
+
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    if not progress:
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
