@@ -1,7 +1,8 @@
-"""The command line: `lorabook sweep`, `lorabook figure`, `lorabook risk`.
+"""The command line: `lorabook sweep`, `lorabook figure`, `lorabook risk`, `lorabook llm`.
 
-Exit codes: 0 done; 1 it failed while running; 2 the arguments make no sense; 130 interrupted. An error is one line on
-standard error. Here are the words that a person types and reads; `lorabook._commands` does the work.
+Exit codes: 0 done; 1 it failed while running; 2 the arguments make no sense; 3 some runs of a grid failed; 130
+interrupted. An error is one line on standard error. Here are the words that a person types and reads;
+`lorabook._commands` does the work.
 """
 
 import argparse
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import lorabook
 from lorabook import _commands
+from lorabook.llm import cli as llm_cli
+from lorabook.llm._commands import UnfinishedError
 from lorabook.sweeps import PRESETS
 from lorabook.sweeps.engines import ENGINES
 from lorabook.sweeps.workers import BACKENDS
@@ -46,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
         except ValueError as error:
             return _fail(error, 2)
+        except UnfinishedError as error:
+            return _fail(error, llm_cli.UNFINISHED)
         except (OSError, RuntimeError, ImportError, MemoryError) as error:
             return _fail(error, 1)
     return 0
@@ -73,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sweep(commands)
     _add_figure(commands)
     _add_risk(commands)
+    llm_cli.add(commands)
     return parser
 
 

@@ -12,12 +12,13 @@ __all__ = ["of_code", "of_examples", "of_modules", "of_weights"]
 
 
 def of_modules(*names: str) -> str:
-    """The hash of some modules of `lorabook.llm`: of what they do, not of their comments, docstrings and layout."""
+    """The hash of some modules of `lorabook.llm`: of what they do, not of what they say about it."""
     return of_code(*(Path(find_spec(f"lorabook.llm.{name}").origin).read_text("utf-8") for name in names))
 
 
 def of_code(*sources: str) -> str:
-    """The hash of Python source texts, in this order, without comments, docstrings and layout.
+    """The hash of Python source texts, in this order, without comments, docstrings, layout and the
+    annotations of functions.
 
     >>> of_code("x = 1  # one") == of_code('x = (1)')
     True
@@ -28,6 +29,10 @@ def of_code(*sources: str) -> str:
     for source in sources:
         tree = ast.parse(source)
         for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                node.returns = None
+            if isinstance(node, ast.arg):
+                node.annotation = None
             body = getattr(node, "body", None)
             if isinstance(body, list):
                 node.body = [statement for statement in body if not _is_text(statement)]

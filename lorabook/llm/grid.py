@@ -112,7 +112,7 @@ class Grid:
             raise ValueError(f"{path}: {error}") from None
 
     @classmethod
-    def from_dict(cls, values: dict, tiny: bool = False) -> "Grid":
+    def from_dict(cls, values, tiny: bool = False) -> "Grid":
         """The same from a mapping."""
         if not isinstance(values, dict):
             raise ValueError(f"a grid is a mapping, not {type(values).__name__}")

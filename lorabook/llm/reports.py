@@ -113,9 +113,8 @@ def table(grid: Grid, out: Path | str) -> str:
             accuracy = f"{100 * line.accuracy.mean:.1f} ± {100 * line.accuracy.half_width:.1f}"
             difference = "" if line.difference is None else _points(line.difference)
             of = f"{line.repeats}" + (f" of {line.repeats + line.missing}" if line.missing else "")
-            text.append(
-                f"{line.method:<16}{line.rate:>9.2g}{mark} {accuracy:<16}{difference:<24}{line.verdict:<14}{of}".rstrip()
-            )
+            start = f"{line.method:<16}{line.rate:>9.2g}{mark} {accuracy:<16}"
+            text.append(f"{start}{difference:<24}{line.verdict:<14}{of}")
     if not found:
         return "nothing is finished yet"
     text += ["", f"95 % intervals over {found[0].spreads_over}; differences are paired"]

@@ -126,7 +126,16 @@ def _extras(config, folder: Path, model, tokenizer, examples, keep_weights: bool
     if keep_weights:
         model.save_pretrained(folder / WEIGHTS)
         tokenizer.save_pretrained(folder / WEIGHTS)
+        _in_order(folder / WEIGHTS / "adapter_config.json")
     return found
+
+
+def _in_order(path: Path) -> None:
+    """PEFT writes a set of names as it comes; sorted, the same run writes the same file."""
+    if path.exists():
+        values = json.loads(path.read_text("utf-8"))
+        values["target_modules"] = sorted(values["target_modules"])
+        write_json(path, values)
 
 
 def _finite(losses: list) -> list:

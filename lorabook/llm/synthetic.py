@@ -81,7 +81,7 @@ class World:
         return World(**changed, shift={**self.shift, task: D})
 
     def sample(
-        self, task: str, n: Integer, seed: Integer, margin: Real = 0.25, mentioned=(MENTIONED,)
+        self, task: str, n: Integer, seed: Integer | np.random.Generator, margin: Real = 0.25, mentioned=(MENTIONED,)
     ) -> list[Example]:
         """n examples with answers that are not close calls.
 

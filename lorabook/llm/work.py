@@ -134,21 +134,21 @@ def finish(out: Path, cell: Cell, grid: Grid) -> None:
 def _try(cell: Cell, out: Path, grid: Grid, started: float) -> bool:
     """Run the cell unless another process does; whether it has ended, here or there."""
     folder = folder_of(out, cell)
-    if _has_ended(folder, started):
+    if has_ended(folder, started):
         return True
     try:
         folder.mkdir(exist_ok=True)
         with try_lock(folder / "lock") as held:
             if not held:
                 return False
-            if not _has_ended(folder, started):
+            if not has_ended(folder, started):
                 finish(out, cell, grid)
     except Exception as error:
         _note_failure(folder, error)
     return True
 
 
-def _has_ended(folder: Path, started: float) -> bool:
+def has_ended(folder: Path, started: float) -> bool:
     """It has a result, or has failed since this process began."""
     if (folder / runs.RESULT).exists():
         return True

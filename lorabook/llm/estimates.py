@@ -1,0 +1,103 @@
+"""What a grid will cost, before anything starts: floating point operations, memory and disk, from rules of thumb."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lorabook.llm.config import FineTuneConfig
+from lorabook.llm.grid import Cell
+
+__all__ = ["SIZES", "Estimate", "Size", "of_cells", "of_run"]
+
+
+class Size(NamedTuple):
+    """How many numbers a model has."""
+
+    parameters: float
+    adapter: float
+    """Of LoRA's factors on all linear layers, for each unit of the rank."""
+
+
+SIZES = {
+    "Qwen/Qwen2.5-0.5B": Size(0.494e9, 0.550e6),
+    "Qwen/Qwen2.5-1.5B": Size(1.544e9, 1.154e6),
+    "Qwen/Qwen2.5-3B": Size(3.086e9, 1.871e6),
+    "tiny": Size(0.106e6, 2048),
+}
+"""By model."""
+TRAIN_EXAMPLES = {"boolq": 9427, "csqa": 9741}
+TEST_EXAMPLES = {"boolq": 3270, "csqa": 1221}
+TOKENS = {"boolq": 220, "csqa": 130}
+"""Of an example with its prompt, about; synthetic ones have 26."""
+RATE = {"cuda": 100e12, "cpu": 30e9}
+"""Floating point operations a second that training is assumed to reach: an A100 at a third of its bf16 peak; a CPU on
+the tiny model, where most of the time goes into calls."""
+_SYNTHETIC_TOKENS, _SYNTHETIC_TRAIN, _SYNTHETIC_TEST = 26, 512, 1000
+_PROCESS_BYTES = 0.6e9
+"""Of a process with its libraries, beside which the tiny model is nothing."""
+_ACTIVATION_BYTES = 1.5e6
+"""For each token of a micro-batch with checkpointing, about, at 0.5B; it grows like the square root of the size."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Of one run, or summed over many; memory is the largest."""
+
+    hours: float
+    """Of one device: a GPU, or for the tiny model one core."""
+    memory: float
+    """Bytes on the device."""
+    disk: float
+    """Bytes of what is kept, and of the checkpoints of one run at a time."""
+
+
+def of_run(config: FineTuneConfig, keep_weights: bool = False, size: Size | None = None) -> Estimate:
+    """The cost of a run.
+
+    Training takes about `6 P T` operations for P parameters and T tokens; LoRA needs no gradients of its frozen
+    weights, `4 P T`; checkpointing computes the forward pass twice, `2 P T` more. AdamW keeps 16 bytes a trained
+    parameter in fp32, 8 in bf16, SGD four bytes less; a frozen parameter takes two.
+
+    Raises ValueError if the model's size is neither known nor given.
+    """
+    size = size or SIZES.get(config.model)
+    if size is None:
+        raise ValueError(f"size is missing; that of {config.model!r} is not known, only those of {list(SIZES)}")
+    parameters = size.parameters
+    synthetic = config.data == "synthetic"
+    n = config.n or (_SYNTHETIC_TRAIN if synthetic else TRAIN_EXAMPLES[config.task])
+    tests = config.test_n or (_SYNTHETIC_TEST if synthetic else TEST_EXAMPLES[config.task])
+    length = _SYNTHETIC_TOKENS if synthetic else min(TOKENS[config.task], config.cutoff)
+    trained = length * n * (1 - config.validation) * config.epochs
+    on_gpu = config.model != "tiny"
+    per_token = 4 if config.method == "lora" else 6
+    if not on_gpu:  # where PEFT's additional calls cost more than the gradients that it saves
+        per_token = 7.5 if config.method == "lora" else 6
+    elif config.gradient_checkpointing:
+        per_token += 2
+    operations = per_token * parameters * trained + 2 * parameters * length * (2 * tests + n)
+    if config.method == "lora":
+        adapter = config.rank * size.adapter
+        memory = 2 * parameters + 16 * adapter
+        kept = 4 * adapter
+    else:
+        adapter = 0.0
+        bytes_each = (16 if config.master_weights else 8) - (4 if config.optimizer == "sgd" else 0)
+        memory = bytes_each * parameters
+        kept = (4 if config.master_weights else 2) * parameters
+    memory += (
+        _ACTIVATION_BYTES * (parameters / 0.5e9) ** 0.5 * config.micro_batch_size * config.cutoff if on_gpu else 0.0
+    )
+    checkpoints = 2 * 12 * (adapter or parameters)
+    disk = (kept if keep_weights else 0.0) + checkpoints
+    return Estimate(operations / RATE["cuda" if on_gpu else "cpu"] / 3600, memory, disk)
+
+
+def of_cells(cells: list[Cell], keep_weights: bool = False) -> Estimate:
+    """The cost of several runs, each different one once."""
+    found = [of_run(cell.config, keep_weights) for cell in {cell.id: cell for cell in cells}.values()]
+    kept = [of_run(cell.config, keep_weights).disk - of_run(cell.config).disk for cell in cells] if keep_weights else []
+    return Estimate(
+        hours=sum(one.hours for one in found),
+        memory=max((one.memory for one in found), default=0.0),
+        disk=sum(kept) + max((one.disk for one in found), default=0.0),
+    )
