@@ -74,7 +74,7 @@ def crossed(values: Float[np.ndarray, "repeats items"], confidence: Real = 0.95)
     return _student(mean, total / (rows * columns), total**2 / spread, confidence)
 
 
-def _student(mean: float, variance: float, freedom: float, confidence: float) -> Estimate:
+def _student(mean: float, variance: float, freedom: Real, confidence: Real) -> Estimate:
     confidence = _validate.number("confidence", confidence, strict=True)
     if confidence >= 1.0:
         raise ValueError(f"confidence is {confidence:g}; it must be below 1")

@@ -143,7 +143,13 @@ def picture(grid: Grid, out: Path | str, axis: str | None = None):
     rows = list(dict.fromkeys(line.choice for line in found))
     columns = list(dict.fromkeys(_others(line, axis) for line in found))
     figure, panels = plt.subplots(
-        len(rows), len(columns), figsize=(4.2 * len(columns), 3.1 * len(rows)), squeeze=False, sharex=True, sharey="col"
+        len(rows),
+        len(columns),
+        figsize=(4.2 * len(columns), 3.1 * len(rows)),
+        squeeze=False,
+        sharex=True,
+        sharey="col",
+        layout="constrained",
     )
     methods = list(dict.fromkeys(line.method for line in found))
     for (choice, others), ax in zip(itertools.product(rows, columns), panels.flat, strict=True):
@@ -161,7 +167,6 @@ def picture(grid: Grid, out: Path | str, axis: str | None = None):
         ax.set_xlabel({"noise": "share of wrong training labels", "n": "training examples n"}.get(axis, axis))
         ax.set_ylabel("test accuracy, %")
     panels[0, -1].legend(fontsize="small")
-    figure.tight_layout()
     return figure
 
 
