@@ -144,7 +144,7 @@ def test_the_picture_shows_the_lines(finished):
         assert ax.get_title() == f"shift rank = {rank}\nrates {choice}"
         assert ax.get_xticks().tolist() == [0, 1]
         for container, method in zip(ax.containers, ("full", "LoRA, r = 2", "LoRA, r = 8"), strict=True):
-            drawn = container.lines[0].get_ydata()
+            drawn = np.asarray(container.lines[0].get_ydata(), dtype=float)
             here = [x for x in found if (x.choice, x.place["shift_rank"], x.method) == (choice, rank, method)]
             np.testing.assert_allclose(drawn, [100 * line.accuracy.mean for line in here])
             (bars,) = container.lines[2]
