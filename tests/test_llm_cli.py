@@ -4,12 +4,16 @@ import json
 import re
 
 import pytest
+import torch
+from llm_server import Scripted
+from safetensors.torch import load_file, save_file
 from test_llm_grid import VALUES
 from test_llm_reports import finished  # noqa: F401
 
 from lorabook import cli
-from lorabook.llm import runs
+from lorabook.llm import paraphrase, runs, tasks
 from lorabook.llm.config import FineTuneConfig
+from lorabook.llm.tasks import Example
 
 QUICK = VALUES | {
     "base": VALUES["base"] | {"epochs": 1},
@@ -30,7 +34,7 @@ def grid_file(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("command", ["train", "run", "table", "figure"])
+@pytest.mark.parametrize("command", ["train", "run", "table", "figure", "average", "paraphrase"])
 def test_help_teaches(command, capsys):
     assert run(command, "--help") == 0
     text = capsys.readouterr().out
@@ -44,7 +48,9 @@ def test_help_teaches(command, capsys):
 
 def test_help_of_the_whole(capsys):
     assert run("--help") == 0
-    assert re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE) == ["train", "run", "table", "figure"]
+    assert re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE) == [
+        "train", "run", "table", "figure", "average", "paraphrase",
+    ]  # fmt: skip
     assert run() == 2
     assert "COMMAND" in capsys.readouterr().err
 
@@ -154,3 +160,37 @@ def test_arguments_that_make_no_sense(words, message, finished, capsys, monkeypa
 def test_a_missing_file_is_one_line(capsys):
     assert run("train", "nowhere.yaml", "--out", "o") == 1
     assert re.fullmatch(r"lorabook: error: .*nowhere\.yaml.*\n", capsys.readouterr().err)
+
+
+def test_averaging(tmp_path, capsys):
+    for i in range(2):
+        (tmp_path / f"{i}").mkdir()
+        save_file({"w": torch.tensor([float(i)])}, tmp_path / f"{i}" / "model.safetensors")
+    assert run("average", tmp_path / "0", tmp_path / "1", "--to", tmp_path / "mean", "--dtype", "float32") == 0
+    assert capsys.readouterr().out == f"the mean of 2 checkpoints is in {tmp_path / 'mean'}\n"
+    assert load_file(tmp_path / "mean" / "model.safetensors")["w"].tolist() == [0.5]
+    assert run("average", tmp_path / "0", "--to", tmp_path / "mean") == 2
+
+
+def test_paraphrasing(tmp_path, capsys, monkeypatch):
+    rows = [Example("boolq", f"Passage: Lake {i} freezes.\n\nQuestion: is ice cold", 1) for i in range(3)]
+    tasks.save(rows, tmp_path / "rows.jsonl")
+    words = ["paraphrase", tmp_path / "rows.jsonl", "--out", tmp_path / "out", "--prices", "1000,0"]
+    assert run(*words, "--dry-run") == 0
+    cost = paraphrase.estimate(rows, 1000.0)
+    assert capsys.readouterr().out == (
+        f"3 examples: about 6 requests, {cost.input_tokens} tokens in and {cost.output_tokens} out, cost {cost.cost:.2f}\n"
+    )
+    assert not (tmp_path / "out").exists()
+    assert run(*words) == 2
+    assert "must be set in the environment" in capsys.readouterr().err
+    with Scripted() as server:
+        for name, value in (("BASE_URL", server.url), ("API_KEY", "x")):
+            monkeypatch.setenv(f"OPENAI_{name}", value)
+        monkeypatch.setenv("LORABOOK_PARAPHRASE_MODEL", "m")
+        assert run(*words) == 0
+    assert "3 of 3 paraphrases kept" in capsys.readouterr().out
+    more = tasks.load("boolq", tmp_path / "out" / "train.jsonl")
+    assert more[:3] == rows
+    assert len(more) == 6
+    assert run("paraphrase", tmp_path / "rows.jsonl", "--out", "o", "--prices", "1") == 2

@@ -10,7 +10,7 @@ from lorabook.llm import estimates
 from lorabook.llm.config import FineTuneConfig
 from lorabook.llm.grid import Grid
 
-__all__ = ["UnfinishedError", "figure", "run", "table", "train"]
+__all__ = ["UnfinishedError", "average", "figure", "paraphrase", "run", "table", "train"]
 
 _SUFFIXES = (".svg", ".png", ".pdf")
 
@@ -97,6 +97,45 @@ def figure(options) -> None:
     drawn.savefig(picture, format=target.suffix[1:])
     write_whole(target, picture.getbuffer())
     print(f"{grid.name}, in {target}")
+
+
+def average(options) -> None:
+    """Average checkpoints and print where the mean is."""
+    from lorabook.llm import averaging
+
+    out = averaging.average(options.checkpoints, options.to, options.dtype)
+    print(f"the mean of {len(options.checkpoints)} checkpoints is in {out}")
+
+
+def paraphrase(options) -> None:
+    """Say what paraphrasing costs, do it, and write the augmented examples."""
+    from lorabook.llm import paraphrase, tasks
+
+    examples = tasks.load("boolq", options.rows)
+    try:
+        price_in, price_out = (float(word) for word in options.prices.split(","))
+    except ValueError:
+        raise ValueError(f"--prices is {options.prices!r}; it must be two numbers with a comma between") from None
+    cost = paraphrase.estimate(examples, price_in, price_out)
+    tokens = f"{cost.input_tokens} tokens in and {cost.output_tokens} out"
+    print(f"{len(examples)} examples: about {cost.requests} requests, {tokens}, cost {cost.cost:.2f}", flush=True)
+    if options.dry_run:
+        return
+    report = paraphrase.augment(
+        examples,
+        options.out,
+        paraphrase.Endpoint.from_environment(),
+        workers=options.workers,
+        requests_per_minute=options.requests_per_minute,
+        progress=True,
+    )
+    target = options.out / "train.jsonl"
+    more = paraphrase.augmented(examples, options.out)
+    tasks.save(more, target)
+    print(report)
+    print(f"{len(more)} examples in {target}")
+    if report.failed:
+        raise UnfinishedError(f"{report.failed} examples failed; the same command tries them again")
 
 
 def is_first_process() -> bool:

@@ -28,6 +28,8 @@ def add(commands) -> None:
     _add_run(own)
     _add_table(own)
     _add_figure(own)
+    _add_average(own)
+    _add_paraphrase(own)
 
 
 def _add_train(commands) -> None:
@@ -145,6 +147,62 @@ examples:
     )
     parser.add_argument("--to", type=Path, metavar="FILE", help="the figure, as .svg, .png or .pdf (default: GRID.svg)")
     parser.set_defaults(command=_commands.figure, when_interrupted=lambda options: "nothing was changed")
+
+
+def _add_average(commands) -> None:
+    parser = commands.add_parser(
+        "average",
+        help="the mean of several trained models",
+        description="Average checkpoints uniformly in float32 and cast the mean to bfloat16 (the paper's Appendix VI.6).",
+        epilog=f"""\
+It prints where the mean is. Memory stays near one shard, however many checkpoints there are.
+
+examples:
+  lorabook llm average spectra/cells/*/weights --to mean
+  lorabook llm average seed-0/weights seed-1/weights --to mean --dtype float32
+
+{_CODES}""",
+    )
+    parser.add_argument("checkpoints", type=Path, nargs="+", metavar="DIR", help="folders with safetensors")
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new folder for the mean")
+    parser.add_argument("--dtype", default="bfloat16", help="of the mean: bfloat16 (default), float16 or float32")
+    parser.set_defaults(command=_commands.average, when_interrupted=lambda options: "nothing was kept")
+
+
+def _add_paraphrase(commands) -> None:
+    parser = commands.add_parser(
+        "paraphrase",
+        help="more BoolQ examples: paraphrases that keep their answer",
+        description="""\
+Ask a language model for a paraphrase of every example, and keep those with the same names and numbers that the same
+model, asked again at temperature 0, answers with the right label (the paper's Appendix VI.7). Any endpoint that speaks
+OpenAI's protocol will do: set OPENAI_BASE_URL, OPENAI_API_KEY and LORABOOK_PARAPHRASE_MODEL.""",
+        epilog=f"""\
+It prints an estimate of the cost first, then how many were kept and why others were not, and where the examples are:
+the originals and the kept paraphrases together, in a file that a run reads. If it is interrupted, the same command
+goes on, and asks nothing twice.
+
+examples:
+  lorabook llm paraphrase train.jsonl --out more --dry-run --prices 0.4,1.6
+  lorabook llm paraphrase train.jsonl --out more --workers 8 --requests-per-minute 500
+
+{_CODES}""",
+    )
+    parser.add_argument("rows", type=Path, metavar="FILE", help="examples of BoolQ, in the hub's form or in Alpaca's")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the outcomes, and of train.jsonl"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the estimate and ask nothing")
+    parser.add_argument(
+        "--prices", default="0,0", metavar="IN,OUT", help="prices of a million tokens in and out, for the estimate"
+    )
+    parser.add_argument("--workers", type=int, default=4, metavar="N", help="questions at a time (default: 4)")
+    parser.add_argument("--requests-per-minute", type=float, metavar="N", help="at most so many (default: no limit)")
+    parser.set_defaults(command=_commands.paraphrase, when_interrupted=_how_to_continue_asking)
+
+
+def _how_to_continue_asking(options) -> str:
+    return f"what was answered is in {options.out}; run the same command again to continue"
 
 
 def _add_folder(parser) -> None:

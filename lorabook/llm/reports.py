@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,14 +79,17 @@ def grid_in(out: Path | str, name: str | None = None) -> Grid:
     return Grid.from_dict(json.loads(found[name or next(iter(found))].read_text("utf-8")))
 
 
-def searched(grid: Grid, out: Path | str) -> dict:
-    """The searches for learning rates that have results: see `work.choose_rates`."""
-    return work.choose_rates(grid, grid.searches(), Path(out))
+def searched(grid: Grid, out) -> dict:
+    """The searches for learning rates that have results, in a folder or in a packed file: see `work.choose_rates`."""
+    return work.choose_rates(grid, grid.searches(), _source(out))
 
 
-def lines(grid: Grid, out: Path | str) -> list[Line]:
-    """Every method at every place, for every choice of the learning rates; those without any result are left out."""
-    out, found = Path(out), []
+def lines(grid: Grid, out) -> list[Line]:
+    """Every method at every place, for every choice of the learning rates; those without any result are left out.
+
+    `out` is the folder of the grid, or what `packed.load` read.
+    """
+    out, found = _source(out), []
     for choice, cells in grid.cells(work.rates(searched(grid, out))).items():
         for place in dict.fromkeys(cell.place for cell in cells):
             here = [cell for cell in cells if cell.place == place]
@@ -99,7 +103,7 @@ def lines(grid: Grid, out: Path | str) -> list[Line]:
     return found
 
 
-def table(grid: Grid, out: Path | str) -> str:
+def table(grid: Grid, out) -> str:
     """The lines as text, with the rates found and a word on each difference."""
     text, ends = [], _rates_at_the_end(grid, out)
     found = lines(grid, out)
@@ -123,7 +127,7 @@ def table(grid: Grid, out: Path | str) -> str:
     return "\n".join(text[1:])
 
 
-def picture(grid: Grid, out: Path | str, axis: str | None = None):
+def picture(grid: Grid, out, axis: str | None = None):
     """Accuracy against an axis of the grid, a panel for each choice of the rates and each value of the other axes.
 
     `axis` is the last axis with several values unless it is named. Raises ValueError if nothing is finished, or there
@@ -170,6 +174,10 @@ def picture(grid: Grid, out: Path | str, axis: str | None = None):
     return figure
 
 
+def _source(out):
+    return out if isinstance(out, Mapping) else Path(out)
+
+
 def _line(choice: str, cell: Cell, items: dict, hashes: dict, missing: int, baseline) -> Line:
     shared = len(items) > 1 and len(set(hashes.values())) == 1
     estimate = crossed if shared else nested
@@ -191,7 +199,7 @@ def _line(choice: str, cell: Cell, items: dict, hashes: dict, missing: int, base
     )
 
 
-def _items(out: Path, cells: list[Cell]) -> tuple[dict, dict, int]:
+def _items(out, cells: list[Cell]) -> tuple[dict, dict, int]:
     """By repeat: which test items were answered rightly, the hash of the items; and how many repeats are missing."""
     items, hashes, missing = {}, {}, 0
     for cell in cells:
@@ -199,12 +207,15 @@ def _items(out: Path, cells: list[Cell]) -> tuple[dict, dict, int]:
         if result is None or result["status"] != "done":
             missing += 1
         else:
-            items[cell.repeat] = np.array([float(mark) for mark in result["metrics"]["test"]["items"]])
+            score = result["metrics"]["test"]
+            # A packed file has counts alone, and its test sets differ between repeats: the means are all that is used.
+            marks = [float(mark) for mark in score["items"]] if "items" in score else [score["accuracy"]]
+            items[cell.repeat] = np.array(marks)
             hashes[cell.repeat] = result["hashes"]["test"]
     return items, hashes, missing
 
 
-def _rates_at_the_end(grid: Grid, out: Path | str) -> set:
+def _rates_at_the_end(grid: Grid, out) -> set:
     ends = {key for key, search in searched(grid, out).items() if search["at_the_end"]}
     return {
         (choice, cell.place, cell.method)

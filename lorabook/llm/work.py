@@ -8,7 +8,7 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,8 +44,10 @@ def folder_of(out: Path, cell: Cell) -> Path:
     return out / "cells" / cell.id
 
 
-def result_of(out: Path, cell: Cell) -> dict | None:
-    """The cell's result, or None if it has none yet."""
+def result_of(out, cell: Cell) -> dict | None:
+    """The cell's result, or None if it has none yet; `out` is a folder, or a mapping of results by the cells' ids."""
+    if isinstance(out, Mapping):
+        return out.get(cell.id)
     try:
         return json.loads((folder_of(out, cell) / runs.RESULT).read_text("utf-8"))
     except FileNotFoundError:
@@ -95,7 +97,7 @@ def run_here(cells: list[Cell], out: Path, grid: Grid, progress: bool) -> None:
                 time.sleep(_PAUSE)
 
 
-def choose_rates(grid: Grid, searches: list[Search], out: Path) -> dict:
+def choose_rates(grid: Grid, searches: list[Search], out) -> dict:
     """For each search that has results, by method and place: the rate with the best mean score, and all the scores.
 
     A run that diverged scores nothing. Of rates that score the same the smaller one is taken. A best rate at the end
