@@ -153,7 +153,7 @@ def _add_average(commands) -> None:
     parser = commands.add_parser(
         "average",
         help="the mean of several trained models",
-        description="Average checkpoints uniformly in float32 and cast the mean to bfloat16 (the paper's Appendix VI.6).",
+        description="Average checkpoints in float32 and cast the mean to bfloat16 (the paper's Appendix VI.6).",
         epilog=f"""\
 It prints where the mean is. Memory stays near one shard, however many checkpoints there are.
 
