@@ -5,7 +5,7 @@ from pathlib import Path
 from lorabook._arrays import Integer
 from lorabook.llm import tiny
 
-__all__ = ["LINEAR_TYPES", "linear_layers", "load", "location"]
+__all__ = ["LINEAR_TYPES", "linear_layers", "load", "load_trained", "location"]
 
 LINEAR_TYPES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The linear maps in each block of Qwen2, in the order of the forward pass."""
@@ -45,6 +45,19 @@ def load(name: str, world_seed: Integer = 0, dtype: str = "float32", device: str
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model.to(device), tokenizer
+
+
+def load_trained(folder: str | Path, base: str, world_seed: Integer = 0, device: str = "cpu"):
+    """What a run has kept in its folder of weights, and its tokenizer: a whole model, or an adapter on its base.
+
+    Raises ValueError if the folder holds neither.
+    """
+    if not (Path(folder) / "adapter_config.json").exists():
+        return load(str(folder), device=device)
+    from peft import PeftModel
+
+    model, tokenizer = load(base, world_seed, device=device)
+    return PeftModel.from_pretrained(model, str(folder)), tokenizer
 
 
 def linear_layers(model) -> dict:
