@@ -17,7 +17,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 BUILD = $(BIN)/jupyter-book build . -W --keep-going
 PYTEST = $(BIN)/python -m pytest
 
-.PHONY: help book test html notebooks lab clean browser lint test-library test-notebooks test-site check-site screenshots links mutants benchmarks
+.PHONY: help book test html notebooks lab clean browser lint test-library test-notebooks test-site check-site screenshots links mutants benchmarks tiny-results
 
 help:
 	@echo "make book            set up, execute every chapter afresh, build the site, say where it is"
@@ -32,6 +32,7 @@ help:
 	@echo "make test-site       open every page in Chromium, without a network"
 	@echo "make mutants         change the library in small ways: do the tests notice? (MODULES=bounds for one)"
 	@echo "make benchmarks      how fast is the library? into benchmarks/results.json, which a page of the book shows"
+	@echo "make tiny-results    run the tiny language-model grids, hours of CPU, into the file that a chapter shows"
 	@echo "make screenshots     every page, light and dark, wide and phone, into screenshots/"
 	@echo "make links           look up every link that leaves the site"
 	@echo "make clean           remove everything that make made"
@@ -95,6 +96,13 @@ benchmarks: $(INSTALLED)
 	@mkdir -p _build
 	$(PYTEST) benchmarks -o addopts= -p no:cacheprovider -q --benchmark-json=_build/benchmarks.json
 	$(BIN)/python -m benchmarks.results _build/benchmarks.json
+
+# Hours of CPU, so it is no part of `make test`; tests check that the file belongs to the code and to the grids.
+tiny-results: $(INSTALLED)
+	for grid in noise samples spectra; do \
+	    $(BIN)/lorabook llm run $$grid --tiny --out _build/tiny-results --engine local --workers 2 || exit 1; \
+	done
+	$(BIN)/python -m lorabook.llm.packed _build/tiny-results
 
 # Needs a network, so it is no part of `make test`.
 links: $(INSTALLED)

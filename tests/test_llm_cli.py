@@ -121,12 +121,12 @@ def test_a_dry_run_runs_nothing_and_says_what_it_would_cost(grid_file, tmp_path,
     assert "search for learning rates: 2 runs" in text
     assert "comparison: 4 runs" in text
     assert "0 of 6 are done already" in text
-    assert re.search(r"about 0\.0 core hours", text)
+    assert re.search(r"about 0\.\d minutes of one core", text)
     assert not (tmp_path / "out").exists()
     assert run("run", "noise", "--out", tmp_path / "out", "--dry-run") == 0
     text = capsys.readouterr().out
     assert "search for learning rates: 290 runs" in text
-    assert re.search(r"all together about [\d.]+ GPU hours", text)
+    assert re.search(r"all together about [\d.]+ hours of a GPU", text)
     assert re.search(r"memory at most [\d.]+ GB; disk [\d.]+ GB", text)
 
 

@@ -158,12 +158,12 @@ def _plan(grid: Grid, out: Path) -> str:
         lines.append(f"{title}: {len(cells)} runs")
         for method in dict.fromkeys(cell.method for cell in cells):
             some = [cell for cell in cells if cell.method == method]
-            lines.append(f"  {method:<16}{len(some):>5} runs{estimates.of_cells(some).hours:>10.2f} h")
-    unit = "core" if all(cell.config.model == "tiny" for cell in both) else "GPU"
+            lines.append(f"  {method:<16}{len(some):>5} runs  about {_duration(estimates.of_cells(some).hours)}")
+    unit = "one core" if all(cell.config.model == "tiny" for cell in both) else "a GPU"
     lines += [
         "",
         f"{done} of {len(both)} are done already",
-        f"all together about {cost.hours:.1f} {unit} hours, at {_rates(unit)}",
+        f"all together about {_duration(cost.hours)} of {unit}, at {_rates(unit)}",
         f"memory at most {_bytes(cost.memory)}; disk {_bytes(cost.disk)}, checkpoints of one run included",
     ]
     if len(compared) > 1:
@@ -172,9 +172,13 @@ def _plan(grid: Grid, out: Path) -> str:
 
 
 def _rates(unit: str) -> str:
-    rate = estimates.RATE["cuda" if unit == "GPU" else "cpu"]
-    what = "an A100 at a third of its bf16 peak" if unit == "GPU" else "what a core reaches on the tiny model"
+    rate = estimates.RATE["cuda" if unit == "a GPU" else "cpu"]
+    what = "an A100 at a third of its bf16 peak" if unit == "a GPU" else "what a core reaches on the tiny model"
     return f"{rate:.0e} operations a second ({what})"
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
 
 
 def _bytes(count: float) -> str:

@@ -84,9 +84,8 @@ def of_run(config: FineTuneConfig, keep_weights: bool = False, size: Size | None
         bytes_each = (16 if config.master_weights else 8) - (4 if config.optimizer == "sgd" else 0)
         memory = bytes_each * parameters
         kept = (4 if config.master_weights else 2) * parameters
-    memory += (
-        _ACTIVATION_BYTES * (parameters / 0.5e9) ** 0.5 * config.micro_batch_size * config.cutoff if on_gpu else 0.0
-    )
+    activations = _ACTIVATION_BYTES * (parameters / 0.5e9) ** 0.5 * config.micro_batch_size * config.cutoff
+    memory += activations if on_gpu else _PROCESS_BYTES
     checkpoints = 2 * 12 * (adapter or parameters)
     disk = (kept if keep_weights else 0.0) + checkpoints
     return Estimate(operations / RATE["cuda" if on_gpu else "cpu"] / 3600, memory, disk)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lorabook._arrays import Integer
 from lorabook.llm import tiny
+from lorabook.llm.quiet import quiet
 
 __all__ = ["LINEAR_TYPES", "linear_layers", "load", "load_trained", "location"]
 
@@ -29,16 +30,17 @@ def load(name: str, world_seed: Integer = 0, dtype: str = "float32", device: str
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    where = location(name, world_seed, progress)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
-            where,
-            dtype=getattr(torch, dtype),
-            attn_implementation="sdpa",
-            use_safetensors=True,
-            trust_remote_code=False,
-        )
+        with quiet(progress):
+            where = location(name, world_seed, progress)
+            tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+            model = AutoModelForCausalLM.from_pretrained(
+                where,
+                dtype=getattr(torch, dtype),
+                attn_implementation="sdpa",
+                use_safetensors=True,
+                trust_remote_code=False,
+            )
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ValueError(f"model is {name!r}; it cannot be loaded: {reason}") from error
@@ -57,7 +59,8 @@ def load_trained(folder: str | Path, base: str, world_seed: Integer = 0, device:
     from peft import PeftModel
 
     model, tokenizer = load(base, world_seed, device=device)
-    return PeftModel.from_pretrained(model, str(folder)), tokenizer
+    with quiet():
+        return PeftModel.from_pretrained(model, str(folder)), tokenizer
 
 
 def linear_layers(model) -> dict:

@@ -7,7 +7,11 @@ from pathlib import Path
 from lorabook.llm import fingerprint, runs, work
 from lorabook.llm.grid import Grid
 
-__all__ = ["Packed", "load", "pack"]
+__all__ = ["SHIPPED", "Packed", "load", "pack", "shipped"]
+
+SHIPPED = Path(__file__).parent / "results" / "tiny.json"
+"""Results of the tiny grids `noise`, `samples` and `spectra`, which a chapter shows; `make tiny-results` makes them."""
+_GRIDS = ("noise", "samples", "spectra")
 
 _SCHEMA = 1
 
@@ -78,6 +82,11 @@ def load(path: Path | str, settings: list[Grid] | None = None) -> Packed:
     return Packed(content["cells"], grids, content["about"])
 
 
+def shipped() -> Packed:
+    """The results that come with the library, checked against the code and the grids that come with it."""
+    return load(SHIPPED, [Grid.load(name, tiny=True) for name in _GRIDS])
+
+
 def _short(result: dict) -> dict:
     metrics = {
         part: {key: value for key, value in score.items() if key != "items"}
@@ -95,3 +104,11 @@ def _code() -> str:
 
 def _checksum(content: dict) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    import sys
+
+    SHIPPED.parent.mkdir(exist_ok=True)
+    pack(sys.argv[1], [Grid.load(name, tiny=True) for name in _GRIDS], SHIPPED)
+    print(f"{SHIPPED.stat().st_size / 1e3:.0f} kB in {SHIPPED}")

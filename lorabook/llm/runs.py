@@ -12,6 +12,7 @@ from pathlib import Path
 from lorabook._arrays import Integer
 from lorabook.llm import data, fingerprint, models
 from lorabook.llm.config import FineTuneConfig
+from lorabook.llm.quiet import quiet
 
 __all__ = ["CODE", "RESULT", "WEIGHTS", "run"]
 
@@ -49,7 +50,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     start, device = time.perf_counter(), precision.default_device()
     chosen = precision.choose(config, device)
-    with _quiet(progress), _threads(config):
+    with quiet(progress), _threads(config):
         examples = data.splits(config)
         model, tokenizer = models.load(config.model, config.world_seed, chosen.weights, device, progress)
         metrics = {"before": score(model, tokenizer, examples.test).to_dict()}
@@ -179,20 +180,3 @@ def _threads(config: FineTuneConfig):
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _quiet(progress: bool):
-    """transformers' bars and remarks only where progress is asked for."""
-    from transformers.utils import logging
-
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    if not progress:
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
