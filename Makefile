@@ -16,6 +16,8 @@ export JUPYTER_PREFER_ENV_PATH := 1
 
 BUILD = $(BIN)/jupyter-book build . -W --keep-going
 PYTEST = $(BIN)/python -m pytest
+# Processes that share the tests of the library, a file at a time.
+WORKERS ?= 2
 
 .PHONY: help book test html notebooks lab clean browser lint test-library test-notebooks test-site check-site screenshots links mutants benchmarks tiny-results
 
@@ -72,7 +74,7 @@ lint: $(INSTALLED)
 	$(BIN)/python tools/notebooks.py --check
 
 test-library: $(INSTALLED)
-	$(PYTEST) tests lorabook --ignore=tests/site --ignore=tests/test_notebooks.py --cov=lorabook --cov-report=term
+	$(PYTEST) tests lorabook -n $(WORKERS) --dist loadfile --ignore=tests/site --ignore=tests/test_notebooks.py --cov=lorabook --cov-report=term
 
 test-notebooks: $(INSTALLED)
 	$(PYTEST) tests/test_notebooks.py

@@ -19,7 +19,7 @@ def test_the_paper_s_defaults():
     assert (LORA.learning_rate_used, LORA.warm_up_used, LORA.alpha_used) == (2e-4, 0.02, 16)
     assert (FULL.learning_rate_used, FULL.warm_up_used) == (2e-5, 0.05)
     assert FULL.but(optimizer="sgd").learning_rate_used == 1e-2
-    assert LORA.but(rank=256).learning_rate_used == 1e-4
+    assert LORA.but(model="Qwen/Qwen2.5-0.5B", rank=256).learning_rate_used == 1e-4
     assert LORA.but(learning_rate=3e-4, alpha=8.0, warm_up=0.1).learning_rate_used == 3e-4
 
 
@@ -28,7 +28,7 @@ CONFIGS = st.builds(
     model=st.sampled_from(["tiny", "Qwen/Qwen2.5-0.5B", "ein Ordner/größe"]),
     task=st.sampled_from(["boolq", "csqa"]),
     method=st.just("lora"),
-    rank=st.integers(1, 256),
+    rank=st.integers(1, 64),
     n=st.none() | st.integers(1, 9000),
     noise=st.floats(0, 1),
     seed=st.integers(0, 2**40),
@@ -73,6 +73,14 @@ def test_a_dictionary_both_ways():
         ({"precision": "int8"}, "precision is 'int8'"),
         ({"compile": 1}, "compile is 1; it must be true or false"),
         ({"validation": 1.01}, "validation is 1.01; it must be at most 1"),
+        ({"rank": 65}, "rank is 65; the layers of tiny are 64 wide"),
+        ({"model": "Qwen/Qwen2.5-0.5B", "rank": 897}, "rank is 897; the layers of Qwen/Qwen2.5-0.5B are 896 wide"),
+        ({"shift_rank": 1}, "shift_rank is 1; only synthetic data has a shift, not data 'hub'"),
+        ({"data": "synthetic", "shift_rank": 13}, "shift_rank is 13; for csqa it must be at most 12"),
+        ({"data": "synthetic", "task": "boolq", "shift_rank": 9}, "shift_rank is 9; for boolq it must be at most 8"),
+        ({"data": ""}, "data is ''; it must be 'hub', 'synthetic' or a folder"),
+        ({"test_n": 0}, "^test_n is 0"),
+        ({"shift_strength": -1.0}, "^shift_strength is -1"),
     ],
 )
 def test_what_makes_no_sense_is_named(changes, message):
@@ -116,3 +124,10 @@ def test_every_field_survives_a_file(tmp_path):
     LORA.save(tmp_path / "a.yaml")
     text = (tmp_path / "a.yaml").read_text("utf-8")
     assert [line.split(":")[0] for line in text.splitlines()] == [field.name for field in fields(FineTuneConfig)]
+
+
+def test_numbers_as_people_write_them(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("{model: tiny, task: csqa, method: full, learning_rate: 2e-4, weight_decay: 1E-2}", "utf-8")
+    config = FineTuneConfig.load(path)
+    assert (config.learning_rate, config.weight_decay) == (2e-4, 1e-2)

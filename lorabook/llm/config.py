@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lorabook import _validate
 from lorabook._arrays import Integer, Real
+from lorabook.llm import yaml_files
 from lorabook.llm.synthetic import LARGEST_SHIFT_RANK
 from lorabook.llm.tasks import TASKS
 
@@ -226,13 +227,8 @@ class FineTuneConfig:
             if path.suffix == ".json":
                 values = json.loads(text)
             else:
-                import yaml
-
                 _is_yaml(path)
-                try:
-                    values = yaml.safe_load(text)
-                except yaml.YAMLError as error:
-                    raise ValueError(f"it is not YAML: {error}") from None
+                values = yaml_files.parse(text)
             return cls.from_dict(values)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None

@@ -27,6 +27,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from lorabook.llm import yaml_files
 from lorabook.llm.config import FineTuneConfig
 
 __all__ = ["Cell", "Grid", "Search", "shipped"]
@@ -97,16 +98,11 @@ class Grid:
 
         Raises ValueError, naming the file and the entry, for what is unknown, missing or makes no sense.
         """
-        import yaml
-
         path = _SHIPPED / f"{path}.yaml" if str(path) in shipped() else Path(path)
         if not path.is_file():
             raise ValueError(f"grid is '{path}'; it must be a file, or one of {shipped()}")
         try:
-            values = yaml.safe_load(path.read_text("utf-8"))  # which reads JSON as well
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not YAML: {error}") from None
-        try:
+            values = yaml_files.parse(path.read_text("utf-8"))  # JSON is YAML too
             return cls.from_dict(values, tiny)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
