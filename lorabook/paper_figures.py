@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from lorabook import bounds, sweeps
 from lorabook.figures import method_style
-from lorabook.linalg import exponential_spectrum
 from lorabook.predictions import predicted_risks
+from lorabook.sweeps.shifts import shift_spectrum
 from lorabook.task import Task
 
 __all__ = ["FIGURES", "PaperFigure", "paper_figure", "predictions", "table_of_numbers"]
@@ -173,10 +173,8 @@ def _spectra(grid: sweeps.Grid, seeds) -> dict[tuple, np.ndarray]:
     for rank, decay, *_ in grid.settings():
         if (rank, decay) in found:
             continue
-        if decay is not None:  # the same at every seed
-            found[rank, decay] = exponential_spectrum(rank, decay, grid.strength)
-            continue
-        squares = [sweeps.gaussian_spectrum(grid.d_x, grid.d_y, rank, int(seed)) ** 2 for seed in seeds]
+        which = seeds if decay is None else [0]  # with a decay they are the same at every seed
+        squares = [shift_spectrum(grid.d_x, grid.d_y, rank, decay, grid.strength, int(seed)) ** 2 for seed in which]
         found[rank, decay] = np.sqrt(np.mean(squares, axis=0))
     return found
 

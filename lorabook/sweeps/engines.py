@@ -12,10 +12,9 @@ from itertools import groupby
 import numpy as np
 
 from lorabook.estimators import rank_path
-from lorabook.linalg import exponential_spectrum
 from lorabook.sampler import draw_risks
 from lorabook.sweeps.grid import Grid, Setting
-from lorabook.sweeps.shifts import gaussian_spectrum
+from lorabook.sweeps.shifts import shift_spectrum
 from lorabook.task import Task
 
 __all__ = ["ENGINES", "from_data", "from_exact_law"]
@@ -68,9 +67,7 @@ def _task(grid: Grid, setting: Setting, seed) -> Task:
 
 
 def _spectrum(grid: Grid, setting: Setting, seed) -> np.ndarray:
-    if setting.decay is None:
-        return gaussian_spectrum(grid.d_x, grid.d_y, setting.shift_rank, seed)
-    return exponential_spectrum(setting.shift_rank, setting.decay, grid.strength)
+    return shift_spectrum(grid.d_x, grid.d_y, setting.shift_rank, setting.decay, grid.strength, seed)
 
 
 def _stream(grid: Grid, setting: Setting, seed: int, stream: int) -> np.random.Generator:

@@ -3,10 +3,23 @@
 import numpy as np
 
 from lorabook import _validate
-from lorabook._arrays import Float, Integer, Seed
+from lorabook._arrays import Float, Integer, Real, Seed
+from lorabook.linalg import exponential_spectrum
 from lorabook.task import _gaussian_draws
 
-__all__ = ["gaussian_spectrum"]
+__all__ = ["gaussian_spectrum", "shift_spectrum"]
+
+
+def shift_spectrum(
+    d_x: Integer, d_y: Integer, shift_rank: Integer, decay: Real | None, strength: Real, seed: Seed
+) -> Float[np.ndarray, " shift_rank"]:
+    """Singular values of a sweep's shift: exponential ones where a decay is given, else those of a Gaussian shift.
+
+    Raises ValueError as `gaussian_spectrum` and `linalg.exponential_spectrum` do.
+    """
+    if decay is None:
+        return gaussian_spectrum(d_x, d_y, shift_rank, seed)
+    return exponential_spectrum(shift_rank, decay, strength)
 
 
 def gaussian_spectrum(d_x: Integer, d_y: Integer, shift_rank: Integer, seed: Seed) -> Float[np.ndarray, " shift_rank"]:
