@@ -1,12 +1,17 @@
 """One run: what the loss sees, what LoRA is, what is decayed, and that a seed settles everything."""
 
 import copy
+import json
 import math
+import os
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from test_llm_encoding import WORDS, small_model
 
 import lorabook
@@ -300,3 +305,24 @@ def test_precision_of_the_device(monkeypatch):
         assert precision.choose(FULL, "cuda").arithmetic == arithmetic
     with pytest.raises(ValueError, match="master_weights is false; in fp16 full fine-tuning needs them"):
         precision.choose(FULL.but(precision="fp16", master_weights=False), "cuda")
+
+
+def test_two_processes_train_what_one_does(tmp_path):
+    """The same batch divided in two, by SGD, whose steps are as long as the gradient is scaled."""
+    config = FULL.but(optimizer="sgd", learning_rate=0.03, micro_batch_size=16, spectra=False)
+    config.save(tmp_path / "run.json")
+    program = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    subprocess.run(
+        [*program, "-m", "lorabook", "llm", "train", str(tmp_path / "run.json"), "--out", str(tmp_path / "two")],
+        check=True,
+        capture_output=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    one = runs.run(config, tmp_path / "one")
+    two = json.loads((tmp_path / "two" / "result.json").read_text())
+    np.testing.assert_allclose(np.array(two["losses"]), np.array(one["losses"]), rtol=1e-5)
+    old = models.load("tiny")[0].state_dict()
+    first, second = (load_file(tmp_path / name / "weights" / "model.safetensors") for name in ("one", "two"))
+    for name, weight in first.items():
+        torch.testing.assert_close(second[name], weight, rtol=1e-4, atol=1e-6)
+    assert max(float((first[name] - old[name]).abs().max()) for name in first) > 1e-3

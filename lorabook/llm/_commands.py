@@ -26,7 +26,7 @@ def train(options) -> None:
     config = FineTuneConfig.load(options.config)
     keep = not options.no_weights
     result = runs.run(config, options.out, options.checkpoint_steps, keep, progress=True)
-    if not is_first_process():
+    if not runs.is_first_process():
         return
     for part, score in result["metrics"].items():
         name = "test, before training" if part == "before" else part
@@ -136,13 +136,6 @@ def paraphrase(options) -> None:
     print(f"{len(more)} examples in {target}")
     if report.failed:
         raise UnfinishedError(f"{report.failed} examples failed; the same command tries them again")
-
-
-def is_first_process() -> bool:
-    """Of those that `accelerate launch` starts."""
-    import os
-
-    return os.environ.get("RANK", "0") == "0"
 
 
 def _plan(grid: Grid, out: Path) -> str:

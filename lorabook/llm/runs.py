@@ -1,6 +1,7 @@
 """One run from its configuration to its result: data, model, training, scores, spectrum, and what it cost."""
 
 import json
+import os
 import platform
 import resource
 import sys
@@ -14,7 +15,7 @@ from lorabook.llm import data, fingerprint, models
 from lorabook.llm.config import FineTuneConfig
 from lorabook.llm.quiet import quiet
 
-__all__ = ["CODE", "RESULT", "WEIGHTS", "run"]
+__all__ = ["CODE", "RESULT", "WEIGHTS", "is_first_process", "run", "write_json"]
 
 RESULT, WEIGHTS = "result.json", "weights"
 """A result's file and folder, in the folder of its run."""
@@ -40,6 +41,8 @@ def run(
     With `checkpoint_steps`, a run that was killed goes on from its last checkpoint in `folder`. A loss that is not
     finite ends the run; the result then has the status "diverged".
 
+    Under `accelerate launch` all processes train; the first of them evaluates and writes, and the others return early.
+
     Raises ValueError, before anything is trained, if the model or the data cannot be had or do not fit; OSError if
     the folder cannot be written.
     """
@@ -49,6 +52,8 @@ def run(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     start, device = time.perf_counter(), precision.default_device()
+    if device == "cuda" and "LOCAL_RANK" in os.environ:
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
     chosen = precision.choose(config, device)
     with quiet(progress), _threads(config):
         examples = data.splits(config)
@@ -81,6 +86,8 @@ def run(
         except training.DivergedError as error:
             result |= {"status": "diverged", "metrics": metrics, "losses": _finite(error.losses), "step": error.step}
         else:
+            if not is_first_process():
+                return result | {"status": "left to the first process"}
             seconds = time.perf_counter() - began
             for part in ("train", "validation", "test"):
                 if getattr(examples, part):
@@ -100,6 +107,11 @@ def run(
         result["cost"] = result.get("cost", {}) | _cost(start, device)
     write_json(folder / RESULT, result)
     return result
+
+
+def is_first_process() -> bool:
+    """Of those that `accelerate launch` starts; alone, it is the first."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def write_json(path: Path, value: dict) -> None:
@@ -159,7 +171,7 @@ def _versions() -> dict:
 def _cost(start: float, device: str) -> dict:
     import torch
 
-    if device == "cuda":
+    if device.startswith("cuda"):
         memory, hardware = torch.cuda.max_memory_allocated(), torch.cuda.get_device_name()
     else:
         # Kilobytes on Linux, bytes on macOS; of the process, not of the run alone.

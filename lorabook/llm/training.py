@@ -179,7 +179,8 @@ def _trainer(model, tokenizer, rows, steps, config, precision, folder, checkpoin
             return decayed(model)
 
         def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-            loss = answer_loss(model, inputs, num_items_in_batch)
+            # `num_items_in_batch` counts the tokens of all processes, and their gradients are averaged, not summed.
+            loss = answer_loss(model, inputs, num_items_in_batch) * self.args.world_size
             return (loss, None) if return_outputs else loss
 
     class Watch(TrainerCallback):
@@ -193,6 +194,12 @@ def _trainer(model, tokenizer, rows, steps, config, precision, folder, checkpoin
             if state.is_world_process_zero:
                 (folder / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
 
+    class Bar(ProgressCallback):
+        """A bar, and no losses on standard output."""
+
+        def on_log(self, *_, **__):
+            pass
+
     trainer = AnswerTrainer(
         model=model,
         args=_arguments(steps, config, precision, folder, checkpoint_steps, micro, progress),
@@ -203,8 +210,9 @@ def _trainer(model, tokenizer, rows, steps, config, precision, folder, checkpoin
     )
     trainer.model_accepts_loss_kwargs = True  # the loss is a sum over the whole batch, however it is divided
     trainer.remove_callback(PrinterCallback)
-    if not progress:
-        trainer.remove_callback(ProgressCallback)
+    trainer.remove_callback(ProgressCallback)
+    if progress:
+        trainer.add_callback(Bar())
     return trainer
 
 
@@ -242,6 +250,7 @@ def _arguments(steps, config, precision, folder, checkpoint_steps, micro, progre
         "report_to": "none",
         "disable_tqdm": not progress,
         "use_cpu": on_cpu,
+        "ddp_find_unused_parameters": False,
         "dataloader_pin_memory": not on_cpu,
         "remove_unused_columns": False,
         "seed": config.seed,
