@@ -14,6 +14,23 @@ def paraphrase(text: str) -> str:
     return "Yes." if "is ice cold" in text else "No"
 
 
+class Gate:
+    """A script that answers honestly, but holds back every request after the first `allowed` ones."""
+
+    def __init__(self, allowed: int):
+        self._allowed, self._changed = allowed, threading.Condition()
+
+    def __call__(self, number: int, text: str) -> str:
+        with self._changed:
+            self._changed.wait_for(lambda: number <= self._allowed)
+        return paraphrase(text)
+
+    def open(self, allowed: int = 10**9) -> None:
+        with self._changed:
+            self._allowed = allowed
+            self._changed.notify_all()
+
+
 class Scripted:
     """`script(number, text)` returns the text to answer, or status, headers and body, or "hang", or "drop"."""
 
@@ -31,7 +48,7 @@ class Scripted:
                     number = len(outer.requests)
                 done = script(number, body["messages"][0]["content"])
                 if done == "hang":
-                    time.sleep(1.0)
+                    time.sleep(4.0)
                     done = "late"
                 if done == "drop":
                     self.connection.close()

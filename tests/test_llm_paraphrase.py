@@ -5,17 +5,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from email.utils import formatdate
 
 import pytest
-from llm_server import Scripted, paraphrase
+from llm_server import Gate, Scripted, paraphrase
 
 from lorabook.llm import paraphrase as module
 from lorabook.llm.paraphrase import Endpoint, augment, augmented, estimate
 from lorabook.llm.tasks import Example
 
 KEY = "sk-very-secret"
+DELAY = module._delay
 COLD = Example("boolq", "Passage: In 1901 the town of Skive had ice.\n\nQuestion: is ice cold", 1)
 HOT = Example("boolq", "Passage: The sun is hot.\n\nQuestion: is the sun a moon", 0)
 MANY = [Example("boolq", f"Passage: Lake {i} freezes.\n\nQuestion: is ice cold at lake {i}", 1) for i in range(30)]
@@ -24,7 +27,7 @@ MANY = [Example("boolq", f"Passage: Lake {i} freezes.\n\nQuestion: is ice cold a
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(module, "_delay", lambda attempt, after, delay=module._delay: min(delay(attempt, after), 0.05))
+    monkeypatch.setattr(module, "_delay", lambda attempt, after: min(DELAY(attempt, after), 0.05))
 
 
 def outcomes(folder):
@@ -72,7 +75,13 @@ def test_what_is_kept_joins_the_originals(tmp_path):
         ('{"passage": 1901, "question": "Skive"}', "not in the form that was asked for"),
         ('{"passage": "", "question": "Skive"}', "not in the form that was asked for"),
         ('{"passage": "In 1901 Skive', "not in the form that was asked for"),
+        ('{"passage": "In 1901 Skive froze.", "question": "is ice \\ud800"}', "not in the form that was asked for"),
+        ('{"passage": ' + 5000 * "1" + ', "question": "Skive"}', "not in the form that was asked for"),
+        (5000 * '{"passage":' + "}", "not in the form that was asked for"),
+        ('{"passage": "In 1901 the Skives had ice.", "question": "is ice cold"}', "a name is missing"),
+        ('{"passage": "In 1901 Skive had sk\\u002dvery-secret.", "question": "is ice cold"}', "the key is in it"),
     ],
+    ids=lambda value: value[:60],
 )
 def test_what_is_rejected_and_why(tmp_path, answer, reason):
     def script(number, text):
@@ -84,8 +93,16 @@ def test_what_is_rejected_and_why(tmp_path, answer, reason):
     assert (report.kept, report.rejected, report.failed) == (0, {reason: 1}, 0)
     assert augmented([COLD], tmp_path) == [COLD]
     assert reason in str(report)
+    assert KEY not in (tmp_path / "outcomes.jsonl").read_text("utf-8")
     if "form" in reason:
         assert len(server.requests) == 3  # asked again before it was given up
+
+
+def test_what_begins_a_passage_or_a_question_is_no_name(tmp_path):
+    plain = Example("boolq", "Passage: Every lake in Århus froze. Birds left.\n\nQuestion: Is ice cold", 1)
+    answer = '{"passage": "All lakes of Århus\'s froze, and no bird stayed.", "question": "is ice cold"}'
+    report, _ = run(lambda number, text: answer if "Reply with" in text else "Yes", tmp_path, [plain])
+    assert (report.kept, report.rejected) == (1, {})
 
 
 def test_a_form_that_comes_at_the_second_time(tmp_path):
@@ -111,7 +128,10 @@ def test_a_form_that_comes_at_the_second_time(tmp_path):
 )
 def test_trouble_that_passes(tmp_path, trouble):
     report, server = run(
-        lambda number, text: trouble if number in (1, 2, 4) else paraphrase(text), tmp_path, timeout=0.3, retries=2
+        lambda number, text: trouble if number in (1, 2, 4) else paraphrase(text),
+        tmp_path,
+        timeout=1.0 if trouble == "hang" else 10.0,
+        retries=2,
     )
     assert (report.kept, report.failed) == (1, 0)
     assert len(server.requests) == 5
@@ -132,9 +152,25 @@ def test_trouble_that_stays_is_a_failure_that_is_tried_again(tmp_path):
     assert all("Skive" in request["messages"][0]["content"] for request in server.requests)
 
 
-def test_the_server_names_the_time_to_wait():
-    assert module._delay(0, "0.03") == 0.03
-    assert 0.0 < module._delay(0, None) <= 0.05
+def test_the_server_names_the_time_to_wait(tmp_path, monkeypatch):
+    """0.8 seconds, where without it the first wait is half a second at most."""
+    monkeypatch.setattr(module, "_delay", DELAY)
+    busy = (429, {"Retry-After": "0.8"}, "")
+    _, server = run(lambda number, text: busy if number == 1 else paraphrase(text), tmp_path)
+    assert server.times[1] - server.times[0] >= 0.8
+
+
+def test_times_to_wait():
+    assert DELAY(0, "0.03") == 0.03
+    assert DELAY(0, "-1") == 0.0
+    assert DELAY(0, "inf") == DELAY(0, "9999") == 120.0
+    assert 50.0 < DELAY(0, formatdate(time.time() + 60, usegmt=True)) <= 61.0
+    assert DELAY(9, formatdate(time.time() - 60, usegmt=True)) == 0.0
+    for nothing in (None, "", "nan", "soon"):
+        assert 0.25 <= DELAY(0, nothing) <= 0.5
+        assert 1.0 <= DELAY(2, nothing) <= 2.0
+        assert 15.0 <= DELAY(20, nothing) <= 30.0
+    assert len({DELAY(0, None) for _ in range(20)}) > 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -146,6 +182,49 @@ def test_a_refusal_ends_the_run_without_the_key(tmp_path, status):
     assert KEY not in str(caught.value)
     assert str(status) in str(caught.value)
     assert "[key]" in str(caught.value)
+    assert caught.value.__cause__ is caught.value.__context__ is None  # the client's own error has the key in it
+
+
+def test_what_is_answered_during_a_refusal_is_noted(tmp_path):
+    """The second example is refused while the last answer about the first one is under way."""
+    under_way, refused = threading.Event(), threading.Event()
+
+    def script(number, text):
+        if "Skive" not in text:
+            under_way.wait(30)
+            refused.set()
+            return (401, {}, "no")
+        if "Reply with" not in text:
+            under_way.set()
+            refused.wait(30)
+            time.sleep(0.3)
+        return paraphrase(text)
+
+    with pytest.raises(RuntimeError, match="the endpoint refuses"):
+        run(script, tmp_path, [COLD, HOT, *MANY], workers=2)
+    assert [outcome["status"] for outcome in outcomes(tmp_path)] == ["kept"]
+    report, server = run(lambda number, text: paraphrase(text), tmp_path, [COLD, HOT])
+    assert report.kept == 2
+    assert all("Skive" not in request["messages"][0]["content"] for request in server.requests)
+
+
+def test_a_refusal_ends_the_waiting_of_others(tmp_path, monkeypatch):
+    """The first example waits to be asked again when the second is refused: it is not asked again."""
+    waits = threading.Event()
+    monkeypatch.setattr(module, "_delay", lambda attempt, after: waits.set() or 10.0)
+    texts = []
+
+    def script(number, text):
+        texts.append(text)
+        if "Skive" in text:
+            return (503, {}, "")
+        waits.wait(30)
+        return (401, {}, "no")
+
+    with pytest.raises(RuntimeError, match="the endpoint refuses"):
+        run(script, tmp_path, [COLD, HOT, *MANY], workers=2)
+    assert len(texts) == 2
+    assert outcomes(tmp_path) == []
 
 
 def test_the_key_is_sent_and_kept_nowhere(tmp_path, capfd):
@@ -153,7 +232,9 @@ def test_the_key_is_sent_and_kept_nowhere(tmp_path, capfd):
     assert set(server.keys) == {f"Bearer {KEY}"}
     assert KEY not in repr(Endpoint(server.url, "m"))
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and KEY in path.read_text("utf-8")]
-    assert KEY not in "".join(capfd.readouterr())
+    shown = "".join(capfd.readouterr())
+    assert "1/1" in shown
+    assert KEY not in shown
 
 
 def test_the_environment(monkeypatch, tmp_path):
@@ -186,49 +267,119 @@ def in_a_process(folder, url):
     )
 
 
-def slowly(number, text):
-    time.sleep(0.03)
-    return paraphrase(text)
+def wait_until(condition, process):
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
 
 
 def test_killed_in_the_middle_it_goes_on_and_asks_nothing_twice(tmp_path):
-    with Scripted(slowly) as server:
+    folder, gate = tmp_path / "killed", Gate(0)
+    with Scripted(gate) as server:
         for _ in range(3):
-            one = in_a_process(tmp_path / "killed", server.url)
-            known = len(outcomes(tmp_path / "killed")) if (tmp_path / "killed" / "outcomes.jsonl").exists() else 0
-            while one.poll() is None and (
-                not (tmp_path / "killed" / "outcomes.jsonl").exists() or len(outcomes(tmp_path / "killed")) < known + 5
-            ):
-                time.sleep(0.01)
+            allowed = len(server.requests) + 12
+            gate.open(allowed)
+            one = in_a_process(folder, server.url)
+            wait_until(lambda n=allowed + 2: len(server.requests) >= n, one)  # both threads are held back
             os.kill(one.pid, signal.SIGKILL)
             one.communicate()
-        done = {o["original"] for o in outcomes(tmp_path / "killed")}
-        assert 15 <= len(done) < 30
-        path = tmp_path / "killed" / "outcomes.jsonl"
-        path.write_bytes(path.read_bytes() + b'{"key": "half a li')
+        done = {o["original"] for o in outcomes(folder)}
+        assert 15 <= len(done) == len(outcomes(folder)) < 30
+        with (folder / "outcomes.jsonl").open("ab") as file:
+            file.write('{"key": "half a wörd'.encode()[:-3])
+        gate.open()
         before = len(server.requests)
-        report = augment(MANY, tmp_path / "killed", Endpoint(server.url, "m"))
+        report = augment(MANY, folder, Endpoint(server.url, "m"))
         asked = [request["messages"][0]["content"] for request in server.requests[before:]]
-    assert (report.kept, report.failed) == (30, 0)
+    assert (report.asked, report.kept, report.failed) == (30, 30, 0)
     assert len(asked) == 2 * (30 - len(done))
-    assert not [text for text in asked for e in MANY if module._identity(e) in done and f"{e.input[9:]}" in text]
+    assert not [text for text in asked for e in MANY if module._identity(e) in done and e.input[9:] in text]
     whole, _ = run(lambda number, text: paraphrase(text), tmp_path / "whole", MANY)
-    assert sorted(e.input for e in augmented(MANY, tmp_path / "killed")) == sorted(
-        e.input for e in augmented(MANY, tmp_path / "whole")
-    )
+    assert augmented(MANY, folder) == augmented(MANY, tmp_path / "whole")
     assert whole == report
 
 
 def test_a_second_process_is_turned_away(tmp_path):
-    with Scripted(slowly) as server:
+    gate = Gate(0)
+    with Scripted(gate) as server:
         one = in_a_process(tmp_path, server.url)
-        while one.poll() is None and not (tmp_path / "outcomes.jsonl").exists():
-            time.sleep(0.01)
-        with pytest.raises(RuntimeError, match="another process is paraphrasing into"):
-            augment(MANY, tmp_path, Endpoint(server.url, "m"))
-        _, error = one.communicate()
-        assert one.returncode == 0, error
+        try:
+            wait_until(lambda: server.requests, one)
+            with pytest.raises(RuntimeError, match="another process is paraphrasing into"):
+                augment(MANY[:1], tmp_path, Endpoint(server.url, "m"), timeout=0.5, retries=0)
+            gate.open()
+            _, error = one.communicate()
+        finally:
+            one.kill()
+            one.wait()
+            one.stderr.close()
+    assert one.returncode == 0, error
     assert len(outcomes(tmp_path)) == 30
+    assert len(server.requests) == 60
+
+
+def test_paraphrases_stand_in_the_order_of_the_examples(tmp_path):
+    run(lambda number, text: paraphrase(text), tmp_path, MANY[:3])
+    inputs = [example.input for example in augmented(MANY[:3], tmp_path)]
+    path = tmp_path / "outcomes.jsonl"
+    path.write_bytes(b"".join(reversed(path.read_bytes().splitlines(keepends=True))))
+    assert [example.input for example in augmented(MANY[:3], tmp_path)] == inputs
+
+
+def test_another_model_or_temperature_is_asked_anew(tmp_path):
+    with Scripted() as server:
+        for model, temperature, requests in (("m", 1.0, 2), ("m", 1, 2), ("m", 0.5, 4), ("n", 1.0, 6)):
+            report = augment([COLD], tmp_path, Endpoint(server.url, model), temperature)
+            assert (report.kept, len(server.requests)) == (1, requests)
+    assert len(augmented([COLD], tmp_path)) == 2  # the three paraphrases are the same
+
+
+def test_every_letter_survives_the_file(tmp_path):
+    """Some end a line elsewhere, though not in JSON lines."""
+    odd = Example("boolq", "Passage: a\u2028b\u0085c\u2029d “é” 雪\n\nQuestion: is ice cold", 1)
+    run(lambda number, text: paraphrase(text), tmp_path, [odd])
+    report, server = run(lambda number, text: paraphrase(text), tmp_path, [odd])
+    assert (report.kept, server.requests) == (1, [])
+    assert augmented([odd], tmp_path)[1].input == odd.input.replace(": a", ": As is known, a") + ", really"
+
+
+def test_looking_does_not_change_the_file(tmp_path):
+    """A line without an end may be one that another process is writing."""
+    run(lambda number, text: paraphrase(text), tmp_path)
+    path = tmp_path / "outcomes.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"key"')
+    before = path.read_bytes()
+    assert len(augmented([COLD], tmp_path)) == 2
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    run(lambda number, text: paraphrase(text), tmp_path)
+    path = tmp_path / "outcomes.jsonl"
+    for line in (b"\0\0", b"[]", b"{}"):
+        path.write_bytes(path.read_bytes().splitlines(keepends=True)[0] + line + b"\n")
+        with pytest.raises(ValueError, match=r"line 2 of .*outcomes\.jsonl is not an outcome"):
+            augmented([COLD], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature", -0.1), ("workers", 0), ("requests_per_minute", 0), ("requests_per_minute", -1),
+        ("retries", -1), ("timeout", 0), ("max_tokens", 0),
+    ],
+)  # fmt: skip
+def test_numbers_out_of_range(tmp_path, name, value):
+    with pytest.raises(ValueError, match=f"^{name} is {value}; it must be"):
+        augment([COLD], tmp_path / "new", Endpoint("http://there/v1", "m"), **{name: value})
+    assert not (tmp_path / "new").exists()
+
+
+def test_importing_it_is_light():
+    heavy = "{'openai', 'torch', 'tqdm', 'transformers', 'pandas', 'pyarrow'}"
+    program = f"import sys, lorabook.llm.paraphrase; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "set()\n"
 
 
 def test_the_rate_is_kept(tmp_path):
@@ -282,6 +433,8 @@ def test_transformers_serves_the_protocol(tmp_path):
         server.wait()
     assert (report.asked, report.failed) == (2, 0)
     assert report.rejected == {"not in the form that was asked for": 2}
+    assert [outcome["status"] for outcome in outcomes(tmp_path / "out")] == ["rejected", "rejected"]
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["rejected"] == report.rejected
 
 
 def free_port():
