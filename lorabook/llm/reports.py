@@ -111,14 +111,14 @@ def table(grid: Grid, out) -> str:
         here = [line for line in found if line.choice == choice and tuple(line.place.items()) == place]
         where = ", ".join(f"{axis} = {_value(value)}" for axis, value in place)
         text += ["", f"{where or grid.name}" + (f"; learning rates {choice}" if choice else "")]
-        text.append(f"{'method':<16}{'rate':>9}  {'accuracy, %':<16}{'minus full, points':<24}{'':<14}repeats")
+        text.append(f"{'method':<16}{'rate':>9}  {'accuracy, %':<13}{'minus full, points':<22}{'':<14}repeats")
         for line in here:
             mark = "*" if (choice, place, line.method) in ends else " "
             accuracy = f"{100 * line.accuracy.mean:.1f} ± {100 * line.accuracy.half_width:.1f}"
             difference = "" if line.difference is None else _points(line.difference)
             of = f"{line.repeats}" + (f" of {line.repeats + line.missing}" if line.missing else "")
-            start = f"{line.method:<16}{line.rate:>9.2g}{mark} {accuracy:<16}"
-            text.append(f"{start}{difference:<24}{line.verdict:<14}{of}")
+            start = f"{line.method:<16}{line.rate:>9.2g}{mark} {accuracy:<13}"
+            text.append(f"{start}{difference:<22}{line.verdict:<14}{of}")
     if not found:
         return "nothing is finished yet"
     text += ["", f"95 % intervals over {found[0].spreads_over}; differences are paired"]
@@ -162,7 +162,7 @@ def picture(grid: Grid, out, axis: str | None = None):
             if some:
                 rank = int(method.rpartition(" ")[2]) if method.startswith("LoRA") else None
                 style = method_style("lora" if rank else "full", rank) | {"label": method}
-                places = np.arange(len(some)) + 0.06 * (k - (len(methods) - 1) / 2)
+                places = np.arange(len(some)) + 0.03 * (k - (len(methods) - 1) / 2)
                 widths = [100 * min(line.accuracy.half_width, 1.0) for line in some]
                 ax.errorbar(places, [100 * line.accuracy.mean for line in some], widths, capsize=2, **style)
                 ax.set_xticks(range(len(some)), [_value(line.place.get(axis, "")) for line in some])
