@@ -61,7 +61,7 @@ def test_lora_is_the_textbook_formula_on_1000_random_cases(record_property, caps
         of_bound.append(difference / oracle.forward_error(X, Y, W0, rank, formula=True))
         conditions.append(10**log10_cond)
     worst = int(np.argmax(relative))
-    record_property("largest relative difference", relative[worst])
+    record_property("largest relative difference", float(relative[worst]))
     with capsys.disabled():
         print(
             f"\nlora against formula (7), 1000 random cases: largest relative difference {relative[worst]:.1e}"
