@@ -187,7 +187,14 @@ def test_interrupted_with_ctrl_c(tmp_path):
         "--jobs",
         "1",
     ]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Whoever runs the tests in the background of a script has a process that ignores the signal, and so its children.
+    process = subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("fig10b-*/part-*")) and time.monotonic() < deadline:
         time.sleep(0.01)
