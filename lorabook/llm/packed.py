@@ -10,7 +10,10 @@ from lorabook.llm.grid import Grid
 __all__ = ["SHIPPED", "Packed", "load", "pack", "shipped"]
 
 SHIPPED = Path(__file__).parent / "results" / "tiny.json"
-"""Results of the tiny grids `noise`, `samples` and `spectra`, which a chapter shows; `make tiny-results` makes them."""
+"""Results of the tiny grids `noise`, `samples` and `spectra`, which a chapter shows; `make tiny-results` makes them.
+
+:meta hide-value:
+"""
 _GRIDS = ("noise", "samples", "spectra")
 
 _SCHEMA = 1
