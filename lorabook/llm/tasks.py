@@ -30,7 +30,10 @@ TASKS = {
         ("A", "B", "C", "D", "E"),
     ),
 }
-"""By name: yes/no questions about a passage, and questions with five options."""
+"""By name: yes/no questions about a passage, and questions with five options.
+
+:meta hide-value:
+"""
 
 
 @dataclass(frozen=True)
