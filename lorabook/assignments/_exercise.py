@@ -1,0 +1,54 @@
+"""An exercise: its right answer, the cases that it is tried on, and the mistakes that are typical of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Case = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A typical wrong answer, and what to tell whoever gives it.
+
+    answer
+        Called as the exercise's oracle is, with the same arguments; returns what somebody who makes the mistake would.
+    hint
+        One or two sentences: what was confused with what, not the solution.
+    """
+
+    name: str
+    answer: Callable[..., Any]
+    hint: str
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One question of a problem set.
+
+    oracle
+        The right answer, as a function of the arguments of a case.
+    case
+        Draws the arguments of one case, by name, from a generator. Shapes should differ from case to case, and no two
+        dimensions should agree, so that a missing transpose is seen.
+    returns
+        What the answer is, in words with its shape: `"an array of shape (d_y, d_x)"`.
+    own_numbers
+        False: the student writes a function, which is tried on several cases. True: the student is given one case,
+        drawn for them, and answers with a value.
+    tolerance
+        Largest difference to the oracle's answer, relative to its Frobenius norm.
+    cases
+        How many cases a function is tried on.
+    """
+
+    name: str
+    oracle: Callable[..., Any]
+    case: Callable[[np.random.Generator], Case]
+    returns: str
+    mistakes: tuple[Mistake, ...] = ()
+    own_numbers: bool = False
+    tolerance: float = 1e-6
+    cases: int = 4
