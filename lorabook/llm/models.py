@@ -1,5 +1,6 @@
 """One function for every model: from the hub, from a folder, or the tiny one made here."""
 
+import warnings
 from pathlib import Path
 
 from lorabook._arrays import Integer
@@ -30,6 +31,8 @@ def load(name: str, world_seed: Integer = 0, dtype: str = "float32", device: str
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    if Path(name).is_dir() and not (Path(name) / "config.json").exists():
+        raise ValueError(f"model is {name!r}; it cannot be loaded: the folder has no config.json")
     try:
         with quiet(progress):
             where = location(name, world_seed, progress)
@@ -59,7 +62,9 @@ def load_trained(folder: str | Path, base: str, world_seed: Integer = 0, device:
     from peft import PeftModel
 
     model, tokenizer = load(base, world_seed, device=device)
-    with quiet():
+    with quiet(), warnings.catch_warnings():
+        # PEFT asks transformers by a name that is about to change, as in `training.adapted`.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
         return PeftModel.from_pretrained(model, str(folder)), tokenizer
 
 

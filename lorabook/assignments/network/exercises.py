@@ -81,7 +81,8 @@ def _task(rng: Generator) -> Case:
 
 
 def _own(name: str, returns: str, mistakes: tuple, tolerance: float = 1e-6) -> Exercise:
-    return Exercise(name, getattr(oracles, name), _task, returns, mistakes, own_numbers=True, tolerance=tolerance)
+    oracle = getattr(oracles, name)
+    return Exercise(name, oracle, _task, returns, mistakes, own_numbers=True, drawn_as="task", tolerance=tolerance)
 
 
 _PAIR = 'a dict with the keys "full" and "lora", each a share between 0 and 1'

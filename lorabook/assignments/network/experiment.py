@@ -14,7 +14,7 @@ from lorabook._arrays import Integer, Real
 from lorabook.llm import data, runs
 from lorabook.llm.config import FineTuneConfig
 
-__all__ = ["NOISE", "RANK", "SHIFT_RANKS", "SHIFT_SEEDS", "Measured", "configuration", "measured"]
+__all__ = ["NOISE", "RANK", "SHIFT_RANKS", "SHIFT_SEEDS", "SIZES", "Measured", "configuration", "measured"]
 
 NOISE = 0.4
 """Share of the training labels that are wrong."""
@@ -27,7 +27,8 @@ _METHODS = {
     "lora": {"method": "lora", "rank": RANK, "learning_rate": 7e-3},
 }
 """At the rates of the chapter's rule."""
-_SIZES = {"n": 512, "test_n": 1000, "epochs": 25, "micro_batch_size": 32}
+SIZES = {"n": 512, "test_n": 1000, "epochs": 25, "micro_batch_size": 32}
+"""Of the examples and of the training. Tests make them smaller."""
 
 
 class Measured(NamedTuple):
@@ -56,7 +57,7 @@ def configuration(method: str, shift_rank: Integer, shift_seed: Integer) -> Fine
         noise=NOISE,
         validation=0.0,
         warm_up=0.1,
-        **_SIZES,
+        **SIZES,
         **_METHODS[method],
     )
 

@@ -115,7 +115,7 @@ INTERVAL = (
     Mistake(
         "n in the variance",
         lambda full, lora: _t_interval(lora - full, ddof=0),
-        "The variance of the differences was divided by their number; the mean was estimated too, so divide by one less.",
+        "The spread was divided by the number of differences; their mean was estimated too, so divide by one less.",
     ),
     Mistake(
         "standard deviation for standard error",
@@ -199,7 +199,7 @@ VERDICT = (
     Mistake(
         "one pair as proof",
         _verdict_with(rates=True),
-        "Two runs at one rate each, on one task: at other rates the order may be another. Look at the chapter's searches.",
+        "Two runs, one rate each, one task: at other rates the order may be another. Look at the chapter's searches.",
     ),
     Mistake(
         "both",

@@ -62,7 +62,7 @@ FLIP_LABELS = (
         lambda labels, order, steps, share, answers: _flip(
             labels, order, steps, share, answers, where=slice(None, None, -1)
         ),
-        "The changes begin at the end of the order; take its first entries, so that larger shares contain smaller ones.",
+        "The changes begin at the end of the order; with its first entries, larger shares contain smaller ones.",
     ),
     Mistake(
         "the first examples",
@@ -192,7 +192,7 @@ ANSWER_LOSS = (
     Mistake(
         "mean of means",
         lambda logits, labels: _loss(logits, labels, late=1, reduce=_by_example),
-        "Averaged within each example first, so that tokens of short answers weigh more; average over all tokens at once.",
+        "Averaged within each example first, which gives short answers' tokens more weight; average over all at once.",
     ),
     Mistake(
         "bits",
