@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,11 @@ def processes():
     """New processes that are copies of one which has everything imported and has computed nothing."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["llm_process"])
+    with pytest.MonkeyPatch.context() as patch:
+        # Before Python 3.13 the server knows this process's path only from the environment, and says nothing of a
+        # module that it cannot find.
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        forkserver.ensure_running()
     return context
 
 
