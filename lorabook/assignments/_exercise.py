@@ -38,6 +38,8 @@ class Exercise:
     own_numbers
         False: the student writes a function, which is tried on several cases. True: the student is given one case,
         drawn for them, and answers with a value.
+    drawn_as
+        Exercises with own numbers that name the same word here are given the same numbers; None for numbers of its own.
     tolerance
         Largest difference to the oracle's answer, relative to its Frobenius norm.
     cases
@@ -50,5 +52,6 @@ class Exercise:
     returns: str
     mistakes: tuple[Mistake, ...] = ()
     own_numbers: bool = False
+    drawn_as: str | None = None
     tolerance: float = 1e-6
     cases: int = 4

@@ -1,0 +1,11 @@
+"""Problem set 1: low-rank approximation and reduced-rank regression from scratch.
+
+Chapters: Low-rank approximation, The setting, The LoRA solution.
+"""
+
+from lorabook.assignments import ProblemSet
+from lorabook.assignments.low_rank_regression.exercises import EXERCISES
+
+__all__ = ["problems"]
+
+problems = ProblemSet("low_rank_regression", EXERCISES)
