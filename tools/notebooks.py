@@ -26,7 +26,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-CELL_TIMEOUT = 300
+CELL_TIMEOUT = 900
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
