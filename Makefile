@@ -15,11 +15,15 @@ export VECLIB_MAXIMUM_THREADS := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
 BUILD = $(BIN)/jupyter-book build . -W --keep-going
+# Execute what changed, two chapters at a time; the build itself would take one after the other.
+CHAPTERS = $(BIN)/python -m tools.chapters --workers $(WORKERS)
 PYTEST = $(BIN)/python -m pytest
-# Processes that share the tests of the library, a file at a time.
+# Processes that share the tests of the library, a file at a time, or the chapters.
 WORKERS ?= 2
+# Of the packages in `make drift-library` and `make drift-chapters`: oldest or newest.
+VERSIONS ?= newest
 
-.PHONY: help book test html notebooks lab clean browser lint test-library test-notebooks test-site check-site screenshots links mutants benchmarks tiny-results
+.PHONY: help book test html notebooks lab clean browser lint test-library test-notebooks environments coverage drift-library drift-chapters test-site check-site pdf screenshots links mutants benchmarks tiny-results assignments
 
 help:
 	@echo "make book            set up, execute every chapter afresh, build the site, say where it is"
@@ -29,13 +33,19 @@ help:
 	@echo "make notebooks       execute the chapters in place and clean them, for committing"
 	@echo "make lab             open the chapters in JupyterLab"
 	@echo "make lint            ruff, and the notebooks' cleanliness"
-	@echo "make test-library    the tests of lorabook and its doctests, with coverage"
-	@echo "make test-notebooks  execute every chapter and compare its outputs with the committed ones"
+	@echo "make test-library    the tests of lorabook and its doctests"
+	@echo "make test-notebooks  run every chapter where only what Colab installs is there, and compare its outputs"
 	@echo "make test-site       open every page in Chromium, without a network"
+	@echo "make coverage        the tests of lorabook again, counting the lines that they run"
+	@echo "make environments    what the chapters run in for test-notebooks, which makes it by itself"
+	@echo "make drift-library, make drift-chapters"
+	@echo "                     the tests, and the chapters, with VERSIONS=oldest or newest (the default) of all packages"
+	@echo "make assignments     the problem sets: an archive for students, one for teachers (GRADING_SEED=… for hidden tests of your own)"
 	@echo "make mutants         change the library in small ways: do the tests notice? (MODULES=bounds for one)"
 	@echo "make benchmarks      how fast is the library? into benchmarks/results.json, which a page of the book shows"
 	@echo "make tiny-results    run the tiny language-model grids, hours of CPU, into the file that a chapter shows"
 	@echo "make screenshots     every page, light and dark, wide and phone, into screenshots/"
+	@echo "make pdf             the book as a PDF, through LaTeX"
 	@echo "make links           look up every link that leaves the site"
 	@echo "make clean           remove everything that make made"
 	@echo
@@ -51,13 +61,20 @@ $(INSTALLED): requirements.txt pyproject.toml
 
 book: $(INSTALLED)
 	rm -rf _build
+	$(CHAPTERS)
 	$(BUILD)
 	@echo
 	@echo "The book is built. Open file://$(CURDIR)/$(SITE)/index.html"
 
 # --all: read every page again, so that a warning of an unchanged page is seen too. The outputs come from the cache.
 html: $(INSTALLED)
+	$(CHAPTERS)
 	$(BUILD) --all
+
+# Needs LaTeX, so it is no part of `make test`.
+pdf: $(INSTALLED)
+	$(CHAPTERS)
+	$(BIN)/python -m tools.pdf
 
 notebooks: $(INSTALLED)
 	$(BIN)/python tools/notebooks.py
@@ -74,20 +91,41 @@ lint: $(INSTALLED)
 	$(BIN)/python tools/notebooks.py --check
 
 test-library: $(INSTALLED)
-	$(PYTEST) tests lorabook -n $(WORKERS) --dist loadfile --ignore=tests/site --ignore=tests/test_notebooks.py --cov=lorabook --cov-report=term
+	$(PYTEST) tests lorabook -n $(WORKERS) --dist loadfile --ignore=tests/site --ignore=tests/test_notebooks.py $(COVERAGE)
+
+# Counting makes the tests nearly twice as slow, so it is no part of `make test`.
+coverage:
+	@$(MAKE) --no-print-directory test-library COVERAGE="--cov=lorabook --cov-report=term"
 
 test-notebooks: $(INSTALLED)
 	$(PYTEST) tests/test_notebooks.py
-	$(PYTEST) -p no:cacheprovider -o addopts= -o filterwarnings= --nbval --nbval-cell-timeout 300 book/*.ipynb
+	$(BIN)/python tools/environments.py chapters --workers $(WORKERS)
+
+# One for each set of extras that a chapter's first cell installs, in .venv/environments.
+environments: $(INSTALLED)
+	$(BIN)/python tools/environments.py prepare
+
+# With another Python than that of .venv: make drift-library PYTHON=python3.13
+drift-library:
+	@$(PYTHON) tools/check_python.py
+	$(PYTHON) tools/environments.py library --versions $(VERSIONS) --workers $(WORKERS)
+
+drift-chapters: $(INSTALLED)
+	$(BIN)/python tools/environments.py chapters --versions $(VERSIONS) --workers $(WORKERS)
 
 test-site: html
 	@$(MAKE) --no-print-directory check-site
 
 check-site: browser
-	$(PYTEST) tests/site
+	$(PYTEST) tests/site -n $(WORKERS) --dist loadgroup
 
 screenshots: html browser
 	$(BIN)/python -m tools.screenshots
+
+# The seed goes by way of the environment, so that it may have spaces and quotes.
+export GRADING_SEED
+assignments: $(INSTALLED)
+	$(BIN)/python -m tools.assignments
 
 # Minutes a module, so it is no part of `make test`.
 mutants: $(INSTALLED)

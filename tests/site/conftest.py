@@ -1,4 +1,4 @@
-"""Opens every built page in Chromium, from the file system, with the network off."""
+"""Opens every built page in Chromium, from the file system, with the network off: once, for all checks on it."""
 
 from dataclasses import dataclass, field
 
@@ -10,14 +10,16 @@ from tools import browser
 
 
 def pytest_generate_tests(metafunc):
+    """The checks of one page stay in one process (`-n 2 --dist loadgroup`), which loads it once."""
     if "page_path" in metafunc.fixturenames:
-        pages = built_pages()
-        metafunc.parametrize("page_path", pages, ids=[str(path.relative_to(SITE)) for path in pages], scope="session")
+        names = {path: str(path.relative_to(SITE)) for path in built_pages()}
+        cases = [pytest.param(path, id=name, marks=pytest.mark.xdist_group(name)) for path, name in names.items()]
+        metafunc.parametrize("page_path", cases, scope="session")
 
 
 @dataclass
 class Visit:
-    """An open page, with all that went wrong while it loaded."""
+    """An open page, with all that went wrong since it began to load."""
 
     page: Page
     console_errors: list[str] = field(default_factory=list)
@@ -32,8 +34,21 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def visit(chromium, page_path):
-    context = chromium.new_context(viewport=WIDE, offline=True)
+def context(chromium):
+    """Without a network, on a desk, and without transitions between colours."""
+    return chromium.new_context(viewport=WIDE, offline=True, color_scheme="light", reduced_motion="reduce")
+
+
+@pytest.fixture
+def tab(context):
+    """An empty page for a test that goes somewhere by itself."""
+    page = context.new_page()
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="session")
+def visit(context, page_path):
     seen = Visit(context.new_page())
     seen.page.on("console", lambda message: message.type == "error" and seen.console_errors.append(message.text))
     seen.page.on("pageerror", lambda error: seen.page_errors.append(str(error)))
@@ -41,4 +56,4 @@ def visit(chromium, page_path):
     seen.page.goto(page_path.as_uri())
     wait_until_drawn(seen.page)
     yield seen
-    context.close()
+    seen.page.close()

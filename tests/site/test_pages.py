@@ -58,17 +58,13 @@ def test_a_phone_does_not_scroll_sideways(visit):
     assert not cut_off
 
 
-def test_the_index_leads_to_the_first_page(chromium):
-    page = chromium.new_page(offline=True)
-    page.goto((SITE / "index.html").as_uri())
-    page.wait_for_url(re.compile(r"book/start_here\.html$"))
-    page.close()
+def test_the_index_leads_to_the_first_page(tab):
+    tab.goto((SITE / "index.html").as_uri())
+    tab.wait_for_url(re.compile(r"book/start_here\.html$"))
 
 
-def test_formulas_are_there_to_be_typeset(chromium):
+def test_formulas_are_there_to_be_typeset(tab):
     """Guards the checks above against a site on which MathJax does nothing."""
-    page = chromium.new_page(offline=True)
-    page.goto((SITE / "book" / "lora.html").as_uri())
-    wait_until_drawn(page)
-    assert page.locator("mjx-container").count() > 20
-    page.close()
+    tab.goto((SITE / "book" / "lora.html").as_uri())
+    wait_until_drawn(tab)
+    assert tab.locator("mjx-container").count() > 20

@@ -1,0 +1,53 @@
+// What the theme leaves out for readers without a mouse or without a screen.
+(() => {
+  // What unfolds the pages below a page of the contents has a name.
+  const name_folds = () => {
+    for (const fold of document.querySelectorAll(".bd-sidebar .has-children > details > summary")) {
+      const page = fold.closest(".has-children").querySelector("a");
+      fold.setAttribute("aria-label", `Pages below ${page.textContent.trim()}`);
+    }
+  };
+
+  // The theme takes the keyboard from a button that was pressed. Pressed with a key, it gets it back.
+  addEventListener("click", (press) => {
+    const button = press.target.closest?.("button");
+    if (button && press.detail === 0) setTimeout(() => document.activeElement === document.body && button.focus());
+  });
+
+  // What scrolls sideways within the page has a stop of the Tab key, and a name.
+  const BOXES = [
+    ["div.math, mjx-container", "formula"],
+    [".highlight pre, .output pre", "code or output"],
+    [".pst-scrollable-table-container, .cell_output .output, table.dataframe, .output .text_html", "table or output"],
+    [".lorabook-explorer", "chart"],
+  ];
+  const scrolls = (box) =>
+    box.scrollWidth > box.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
+
+  const mark = () => {
+    for (const [selector, what] of BOXES)
+      for (const box of document.querySelectorAll(selector)) {
+        if (scrolls(box)) {
+          box.tabIndex = 0;
+          if (!box.hasAttribute("role")) {
+            box.dataset.scrollable = "";
+            box.setAttribute("role", "group");
+            box.setAttribute("aria-label", `Wide ${what}, scrolls sideways`);
+          }
+        } else if (box.hasAttribute("tabindex")) {
+          box.removeAttribute("tabindex");
+          if ("scrollable" in box.dataset)
+            for (const name of ["role", "aria-label", "data-scrollable"]) box.removeAttribute(name);
+        }
+      }
+  };
+  let waiting = 0;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(mark, 100);
+  });
+  // Folded parts have no width until they open.
+  addEventListener("click", () => setTimeout(mark, 100));
+  addEventListener("DOMContentLoaded", name_folds);
+  addEventListener("load", () => Promise.resolve(window.MathJax?.startup?.promise).then(mark));
+})();
