@@ -12,6 +12,7 @@ from lorabook.estimators import (
     gradient_descent,
     lora,
     rank_path,
+    ridge_finetune,
 )
 from lorabook.task import Dataset, Task
 
@@ -27,4 +28,5 @@ __all__ = [
     "gradient_descent",
     "lora",
     "rank_path",
+    "ridge_finetune",
 ]

@@ -19,6 +19,7 @@ __all__ = ["figure", "risk", "sweep"]
 _METADATA = {".svg": {"Date": None}, ".png": {}, ".pdf": {"CreationDate": None}}
 _DESCRIPTION = {".svg": "Description", ".png": "Description", ".pdf": "Subject"}
 """Pictures by the ending of their file's name; without dates, so that the same numbers make the same file."""
+_INFINITE = "the mean is infinite; the mean of the draws says nothing"
 
 
 def sweep(options) -> None:
@@ -70,7 +71,8 @@ def risk(options) -> None:
     from lorabook.sampler import draw_risks
     from lorabook.sweeps import gaussian_spectrum
 
-    d_x, d_y, n, noise_std, ranks = options.d_x, options.d_y, options.n, options.noise_std, options.ranks
+    d_x, d_y, n, noise_std = options.d_x, options.d_y, options.n, options.noise_std
+    ranks = [rank for rank in options.ranks if rank != 0]  # rank 0 needs no draws
     _validate.integer("draws", options.draws, 2, meaning="a standard error needs two")
     if options.singular_values is None:
         singular_values = gaussian_spectrum(d_x, d_y, options.shift_rank, options.seed)
@@ -80,7 +82,11 @@ def risk(options) -> None:
         draws = draw_risks(singular_values, d_x, d_y, n, noise_std, ranks, options.draws, options.seed)
     setting = (singular_values, d_x, d_y, n, noise_std)
     drawn = np.column_stack([draws.full, draws.lora])
-    results = []
+    energy = float(np.sum(singular_values**2))
+    results = [
+        {"method": "none", "rank": 0, "mean": energy, "standard_error": 0.0, "median": energy, "predicted": energy}
+        | {"note": None}
+    ]
     for rank, risks in zip([None, *ranks], drawn.T, strict=True):
         predict = (lambda: sharp.full_risk(*setting)) if rank is None else (lambda r=rank: sharp.lora_risk(r, *setting))
         predicted, note = _prediction(predict, sharp.AccuracyWarning)
@@ -90,6 +96,7 @@ def risk(options) -> None:
                 "rank": min(n, d_x, d_y) if rank is None else rank,
                 "mean": float(risks.mean()),
                 "standard_error": float(risks.std(ddof=1) / math.sqrt(len(risks))),
+                "median": float(np.median(risks)),
                 "predicted": predicted,
                 "note": note,
             }
@@ -104,10 +111,29 @@ def risk(options) -> None:
     print(f"singular values of the shift: {', '.join(f'{value:.4g}' for value in values) or 'none'}")
     print(f"{'method':<18}{'mean risk':>12}   {'± std. error':<14}{'predicted':>10}")
     for row in results:
-        name = "full fine-tuning" if row["method"] == "full" else f"LoRA, r = {row['rank']}"
-        predicted = "" if row["predicted"] is None else f"{row['predicted']:.5g}"
-        note = "" if row["note"] is None else f"  {row['note']}"
-        print(f"{name:<18}{row['mean']:>12.5g} ± {row['standard_error']:<14.2g}{predicted:>10}{note}".rstrip())
+        print(_line(row))
+    least = min(results, key=_expected)
+    print(f"least mean of these: {_name(least)}")
+
+
+def _name(row: dict) -> str:
+    return {"none": "not training", "full": "full fine-tuning"}.get(row["method"], f"LoRA, r = {row['rank']}")
+
+
+def _expected(row: dict) -> float:
+    """The exact or predicted mean, else that of the draws; infinite where it is."""
+    if row["note"] == _INFINITE:
+        return math.inf
+    return row["mean"] if row["predicted"] is None else row["predicted"]
+
+
+def _line(row: dict) -> str:
+    if row["note"] == _INFINITE:
+        return f"{_name(row):<18}{'infinite':>12}   {'':<14}{'infinite':>10}  median of the draws {row['median']:.5g}"
+    error = "" if row["method"] == "none" else f"± {row['standard_error']:<14.2g}"
+    predicted = "" if row["predicted"] is None else f"{row['predicted']:.5g}"
+    note = "" if row["note"] is None else f"  {row['note']}"
+    return f"{_name(row):<18}{row['mean']:>12.5g} {error:<16}{predicted:>10}{note}".rstrip()
 
 
 def _one_blas_thread():
@@ -132,7 +158,7 @@ def _prediction(predict, accuracy_warning) -> tuple[float | None, str | None]:
         if not issubclass(warning.category, accuracy_warning):
             warnings.warn(warning.message, warning.category, stacklevel=2)
     if not math.isfinite(value):
-        return None, "the mean is infinite; the mean of the draws says nothing"
+        return None, _INFINITE
     return float(value), f"not accurate: {'; '.join(notes)}" if notes else None
 
 

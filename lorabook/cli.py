@@ -11,8 +11,10 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
+
 import lorabook
-from lorabook import _commands
+from lorabook import _commands, extras
 from lorabook.llm import cli as llm_cli
 from lorabook.llm._commands import UnfinishedError
 from lorabook.sweeps import PRESETS
@@ -51,7 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
             return _fail(error, 2)
         except UnfinishedError as error:
             return _fail(error, llm_cli.UNFINISHED)
-        except (OSError, RuntimeError, ImportError, MemoryError) as error:
+        except ImportError as error:
+            return _fail(extras.explained(error), 1)
+        except (OSError, RuntimeError, MemoryError) as error:
             return _fail(error, 1)
     return 0
 
@@ -157,9 +161,15 @@ def _add_risk(commands) -> None:
         description="""\
 Print the mean excess risk of full fine-tuning and of LoRA in one setting: the mean of independent draws of the
 training set, with its standard error, beside the prediction of the theory (exact for full fine-tuning; the sharp
-formula of the chapter 'The exact answer' for LoRA). Features are N(0, I); risks are in squared units of y.""",
+formula of the chapter 'The exact answer' for LoRA). Features are N(0, I), the noise is white; risks are in squared
+units of y.
+
+It answers 'what if': the singular values of the shift are yours to assume. What data tell about them,
+lorabook.sharp.choose_rank estimates.""",
         epilog=f"""\
-It prints a line for each method. Where the theory refuses, or warns that it is not accurate, the line says so.
+It prints a line for each method, the first for not training at all, and which of them has the least mean. Where the
+theory refuses, or warns that it is not accurate, the line says so; where the mean is infinite, the line has the median
+of the draws.
 
 examples:
   lorabook risk --d-x 100 --d-y 100 --n 500 --noise-std 12 --shift-rank 4
@@ -185,7 +195,11 @@ examples:
         "--singular-values", type=_numbers(float), metavar="A,B,…", help="take a shift with these singular values"
     )
     parser.add_argument(
-        "--ranks", type=_numbers(int), default=[1, 2, 4, 8], metavar="R,…", help="ranks of LoRA (default: 1,2,4,8)"
+        "--ranks",
+        type=_numbers(int),
+        default=[1, 2, 4, 8],
+        metavar="R,…",
+        help="ranks of LoRA (default: 1,2,4,8); rank 0, not training, is always printed",
     )
     parser.add_argument("--draws", type=int, default=1000, metavar="N", help="number of draws (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed, the same draws (default: 0)")
@@ -233,7 +247,17 @@ def _presets() -> str:
         "fig11": "risk against the rank of the shift",
         "fig12": "risk against the decay of the shift's singular values",
     }
-    return "\n".join(f"  {name:<8}{about[name]}" for name in PRESETS)
+    return "\n".join(f"  {name:<8}{about[name]}\n{'':10}{_sizes(grid)}" for name, grid in PRESETS.items())
+
+
+def _sizes(grid) -> str:
+    """The numbers of a preset, a range as its ends."""
+    shift_ranks = np.atleast_1d(grid.shift_rank)
+    named = [("d_x", (grid.d_x,)), ("d_y", (grid.d_y,)), ("n", grid.n), ("noise", grid.noise_std)]
+    named += [("shift of rank", shift_ranks), ("decay", grid.decay or ())]
+    ends = [(name, f"{values[0]:g}", f"{values[-1]:g}") for name, values in named if len(values)]
+    words = [f"{name} {low}" if low == high else f"{name} {low} to {high}" for name, low, high in ends]
+    return ", ".join([*words, f"ranks {', '.join(map(str, grid.ranks))}"])
 
 
 def _numbers(kind):

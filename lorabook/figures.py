@@ -8,7 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-__all__ = ["COLORS", "INK", "STYLE", "method_style", "risk_curves", "use_style"]
+__all__ = ["COLORS", "INK", "STYLE", "method_style", "risk_curves", "untrained_style", "use_style"]
 
 INK = "#7a7a7a"
 """Mid grey of text and axes: contrast above 4 : 1 on white and on the dark page."""
@@ -74,6 +74,7 @@ def method_style(method: str, rank: int | None = None) -> dict:
     """
     if method == "full":
         return {"color": INK, "marker": "x", "linestyle": "--", "label": "full fine-tuning"}
+    rank = int(rank or 0)  # older releases of pandas group by numpy's numbers
     place = int(np.log2(rank)) if rank else 0
     return {
         "color": _CYCLE[place % len(_CYCLE)],
@@ -83,11 +84,20 @@ def method_style(method: str, rank: int | None = None) -> dict:
     }
 
 
-def risk_curves(table, x: str, x_label: str, ax=None):
+def untrained_style() -> dict:
+    """Line style of the pre-trained model, rank 0: the risk of not training, the same in every figure.
+
+    >>> untrained_style()["label"]
+    'not training'
+    """
+    return {"color": INK, "linestyle": (0, (1, 1.5)), "linewidth": 1.6, "label": "not training"}
+
+
+def risk_curves(table, x: str, x_label: str, ax=None, untrained=None):
     """Mean excess risk against `x`, one curve per method and rank, on logarithmic axes.
 
     `table` has the columns of `sweeps.run` and a column `x`; bands reach one standard deviation over the seeds to
-    either side of the mean. Returns the axes.
+    either side of the mean. `untrained`: the risk of the pre-trained model, drawn as a line. Returns the axes.
     """
     ax = plt.subplots()[1] if ax is None else ax
     curves = table.assign(rank=table["rank"].where(table["method"] != "full", 0))  # full fine-tuning is one curve
@@ -97,6 +107,8 @@ def risk_curves(table, x: str, x_label: str, ax=None):
         style = method_style(method, rank)
         ax.loglog(mean.index, mean, markevery=2, **style)
         ax.fill_between(mean.index, mean - spread, mean + spread, color=style["color"], alpha=0.2, linewidth=0)
+    if untrained is not None:
+        ax.axhline(untrained, **untrained_style())
     ax.set(xlabel=x_label, ylabel="excess risk (squared units of y)")
     ax.legend()
     return ax

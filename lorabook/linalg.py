@@ -199,7 +199,8 @@ def row_space(X: Float[np.ndarray, "d_x n"]) -> RowSpace:
     X = _validate.matrix("X", X)
     tall = X.shape[1] >= X.shape[0]
     Q, T = _scipy.qr(X.T if tall else X, mode="economic", check_finite=False)
-    reciprocal_condition, _ = _scipy.lapack.dtrcon(T, norm="1", uplo="U")
+    # A triangle is its own LU factorisation. (dtrcon, which is made for triangles, is in scipy only from 1.14 on.)
+    reciprocal_condition, _ = _scipy.lapack.dgecon(T, np.linalg.norm(T, 1), norm="1")
     if reciprocal_condition > 1e-10:
         return RowSpace(T.shape[0], Q if tall else None, T, None if tall else Q, None)
     P, s, Qt = _svd(X)

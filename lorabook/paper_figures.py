@@ -11,12 +11,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lorabook import bounds, sweeps
-from lorabook.figures import method_style
+from lorabook.figures import method_style, untrained_style
 from lorabook.predictions import predicted_risks
 from lorabook.sweeps.shifts import shift_spectrum
 from lorabook.task import Task
 
-__all__ = ["FIGURES", "PaperFigure", "paper_figure", "predictions", "table_of_numbers"]
+__all__ = ["FIGURES", "PaperFigure", "paper_figure", "predictions", "table_of_numbers", "untrained_risks"]
 
 _CORE_DRAWS = 200
 _BOUND_DRAWS = 200
@@ -36,7 +36,10 @@ class PaperFigure:
 
 
 _AGAINST = "Excess risk of full fine-tuning and of LoRA against "
-_DRAWN = "; markers are means over seeds with bands of one standard deviation, lines the exact limits"
+_DRAWN = (
+    "; markers are means over seeds with bands of one standard deviation, lines the exact limits; a dotted grey line "
+    "is the risk of not training"
+)
 
 FIGURES = {
     "fig1a": PaperFigure(
@@ -45,7 +48,8 @@ FIGURES = {
         True,
         4,
         f"{_AGAINST}the ratio of inputs to samples, with strong noise{_DRAWN}. Full fine-tuning peaks where the "
-        "ratio is one and falls on both sides; LoRA of rank four lies below it everywhere.",
+        "ratio is one and falls on both sides; LoRA of rank four lies below it everywhere. Not training is better than "
+        "full fine-tuning unless samples are plenty, and next to the peak better than rank four.",
     ),
     "fig1b": PaperFigure(
         "noise_std",
@@ -53,7 +57,8 @@ FIGURES = {
         True,
         16,
         f"{_AGAINST}the noise, with half as many samples as inputs{_DRAWN}. Flat for weak noise, where small ranks are "
-        "worse; for strong noise the risk grows with the square of the noise and small ranks are best.",
+        "worse; for strong noise the risk grows with the square of the noise, small ranks are the best of those drawn, "
+        "and not training is better than all.",
     ),
     "fig10a": PaperFigure(
         "ratio",
@@ -69,7 +74,8 @@ FIGURES = {
         True,
         16,
         f"{_AGAINST}the noise, with ten times as many samples as inputs{_DRAWN}. Full fine-tuning is a straight line; "
-        "small ranks are flat until the noise reaches their floor.",
+        "small ranks are flat until the noise reaches their floor. Where the noise is strongest all of them are worse "
+        "than not training.",
     ),
     "fig11": PaperFigure(
         "shift_rank",
@@ -96,7 +102,8 @@ def paper_figure(preset: str, table: pd.DataFrame, theory: bool = True) -> Figur
 
     Markers are means over the seeds, bands one standard deviation (ddof 0) to either side, as in the paper. With
     `theory`, lines of the same colour are the exact limits of `predictions`, dotted where they come with a warning and
-    absent where the theory refuses; the thin line is the sharpened bound (Theorem 2' or 4') of one rank.
+    absent where the theory refuses; the thin line is the sharpened bound (Theorem 2' or 4') of one rank. The dotted
+    grey line is the risk of not training, `untrained_risks`.
 
     Raises ValueError for an unknown preset or a table without rows of it.
     """
@@ -117,6 +124,8 @@ def paper_figure(preset: str, table: pd.DataFrame, theory: bool = True) -> Figur
         trusted = mine["predicted"].where(mine["trusted"])
         ax.plot(mine["x"], mine["predicted"], ":", **line)
         ax.plot(mine["x"], trusted, style["linestyle"], **line)
+    untrained = untrained_risks(preset, table["seed"].unique())
+    ax.plot(untrained["x"], untrained["risk"], **untrained_style())
     if theory:
         style = method_style("lora", layout.bound_rank)
         xs, values = _sharp_bounds(grid, layout, table["seed"].unique())
@@ -157,7 +166,7 @@ def predictions(preset: str, seeds, draws: int = _CORE_DRAWS) -> pd.DataFrame:
     spectra = _spectra(grid, seeds)
     rows = []
     for setting in grid.settings():
-        x = grid.d_x / setting.n if layout.x == "ratio" else float(getattr(setting, layout.x))
+        x = _x(layout, grid, setting)
         s = spectra[setting.shift_rank, setting.decay]
         found = predicted_risks(grid.ranks, s, grid.d_x, grid.d_y, setting.n, setting.noise_std, draws)
         rows.append((x, "full", 0, found.full, True))
@@ -165,6 +174,26 @@ def predictions(preset: str, seeds, draws: int = _CORE_DRAWS) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["x", "method", "rank", "predicted", "trusted"])
     table["predicted"] = table["predicted"].replace(np.inf, np.nan)
     return table.sort_values(["method", "rank", "x"], ignore_index=True)
+
+
+def untrained_risks(preset: str, seeds) -> pd.DataFrame:
+    """The mean excess risk of the pre-trained model, which is the energy `||Delta_*||_F^2` of the shift, at each x.
+
+    Columns: x, risk.
+
+    Raises ValueError for an unknown preset.
+
+    >>> untrained_risks("fig10b", [0]).round(1).iloc[0].tolist()
+    [1.0, 10259.1]
+    """
+    layout, grid = _layout(preset), sweeps.PRESETS[preset]
+    spectra = _spectra(grid, seeds)  # root mean squares, so that the sum of their squares is the mean energy
+    rows = [(_x(layout, grid, at), float(np.sum(spectra[at.shift_rank, at.decay] ** 2))) for at in grid.settings()]
+    return pd.DataFrame(rows, columns=["x", "risk"]).sort_values("x", ignore_index=True)
+
+
+def _x(layout: PaperFigure, grid: sweeps.Grid, setting) -> float:
+    return grid.d_x / setting.n if layout.x == "ratio" else float(getattr(setting, layout.x))
 
 
 def _spectra(grid: sweeps.Grid, seeds) -> dict[tuple, np.ndarray]:
@@ -187,7 +216,7 @@ def _sharp_bounds(grid: sweeps.Grid, layout: PaperFigure, seeds) -> tuple[list[f
         np.fill_diagonal(shift[: len(s), : len(s)], s)
         task = Task(np.zeros_like(shift), shift, setting.noise_std**2)
         values.append(bounds.lora_bound_sharp(task, setting.n, layout.bound_rank, draws=_BOUND_DRAWS).total)
-        xs.append(grid.d_x / setting.n if layout.x == "ratio" else float(getattr(setting, layout.x)))
+        xs.append(_x(layout, grid, setting))
     return xs, values
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from lorabook import figures
+from lorabook import extras, figures
 from lorabook._arrays import Real
 from lorabook.explorers import Axis, Control, Curve, Explorer, Picture, Points
 from lorabook.figures import INK
@@ -39,12 +39,9 @@ class Panel:
     """Live sliders, their picture, and its numbers in words; shows itself in a notebook."""
 
     def __init__(self, explorer: Explorer):
-        try:
-            import ipywidgets
-        except ModuleNotFoundError:
-            raise ModuleNotFoundError(
-                'sliders need ipywidgets: pip install "lorabook[book]"', name="ipywidgets"
-            ) from None
+        extras.need("ipywidgets", who="sliders need", extras=["book"])
+        import ipywidgets
+
         self.explorer = explorer
         self._canvas = _Canvas(explorer)
         wide = {"description_width": "16em"}
@@ -149,6 +146,8 @@ class _Canvas:
                 ruler.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
+_DASHES = {"solid": ("-", [1, 0]), "dashed": ("--", [6, 3]), "dotted": (":", [2, 2])}
+"""As matplotlib and as Vega call them."""
 _ONE_POINT = Points(np.ones(1), np.ones(1))
 
 
@@ -175,7 +174,7 @@ def _draw_curve(ax, curve: Curve, points: Points) -> list:
         if points.low is not None:
             added.append(ax.vlines(points.x, points.low, points.high, color=curve.color, linewidth=1))
         return added
-    return ax.plot(points.x, points.y, "--" if curve.dashed else "-", color=curve.color)
+    return ax.plot(points.x, points.y, _DASHES[curve.dash][0], color=curve.color)
 
 
 class _Page:
@@ -259,19 +258,15 @@ def _lookup(explorer: Explorer) -> dict:
 
 def _vega_lite(explorer: Explorer, pictures: list[Picture]) -> dict:
     """The chart around a data set `shown` of rows (label, mark, x, y, low, high) that the page fills in."""
-    styles = {curve.label: curve for curve in explorer.curves}
-    color = {
-        "field": "label",
-        "scale": {"domain": list(styles), "range": [curve.color for curve in styles.values()]},
-        "legend": {"title": None, "orient": "top", "columns": 3, "symbolType": "stroke", "symbolSize": 300},
-        "type": "nominal",
-    }
-    dash = {
-        "field": "dashed",
-        "type": "nominal",
-        "scale": {"domain": [False, True], "range": [[1, 0], [6, 3]]},
-        "legend": None,
-    }
+    styles = {curve.label: curve for curve in reversed(explorer.curves)}
+    names = list(dict.fromkeys(curve.label for curve in explorer.curves))
+
+    def by_label(values) -> dict:
+        key = {"title": None, "orient": "top", "columns": 3, "symbolType": "stroke", "symbolSize": 300}
+        return {"field": "label", "type": "nominal", "scale": {"domain": names, "range": values}, "legend": key}
+
+    color = by_label([styles[name].color for name in names])
+    dash = by_label([_DASHES[styles[name].dash][1] for name in names])
     x, y = _scale(explorer.x, pictures, 0), _scale(explorer.y, pictures, 1)
     fixed = {"x": {"field": "x", "type": "quantitative", **x}, "y": {"field": "y", "type": "quantitative", **y}}
     tip = [

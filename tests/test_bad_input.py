@@ -15,6 +15,7 @@ from lorabook import (
     linalg,
     lora,
     rank_path,
+    ridge_finetune,
 )
 
 pytestmark = pytest.mark.usefixtures("no_shape_checks")
@@ -108,6 +109,7 @@ TABLE = [
     (full_finetune, GOOD_DATA, DATA),
     (lora, {**GOOD_DATA, "rank": 1}, {**DATA, "rank": bad_integers(0)}),
     (rank_path, GOOD_DATA, DATA),
+    (ridge_finetune, {**GOOD_DATA, "weight_decay": 1.0}, {**DATA, "weight_decay": bad_numbers()}),
     (PATH.weights, {"rank": 1}, {"rank": bad_integers(0)}),
     (
         PATH.excess_risks,

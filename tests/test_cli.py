@@ -125,7 +125,7 @@ def test_what_fails_while_running_is_one_line_and_exit_code_1(capsys, tmp_path, 
 
     monkeypatch.setitem(sys.modules, "ray", None)
     assert run("sweep", "fig1a", "--out", tmp_path, "--backend", "ray") == 1
-    assert 'pip install "lorabook[cluster]"' in capsys.readouterr().err.splitlines()[-1]
+    assert 'pip install "lorabook[cluster] @ git+' in capsys.readouterr().err.splitlines()[-1]
 
     monkeypatch.setattr(sweeps, "run", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "cannot write x: No space")))
     assert run("sweep", "fig1a", "--out", tmp_path) == 1
@@ -216,14 +216,17 @@ def test_risk_prints_draws_beside_predictions(capsys):
     assert run("risk", *SETTING, *SHIFT, "--ranks", "0,3,10", "--draws", 400, "--seed", 5) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
-    about, shift, head, full, *lora = captured.out.splitlines()
+    about, shift, head, untrained, full, *lora, least = captured.out.splitlines()
     assert about == "d_x = 20, d_y = 10, n = 60, noise 1, 400 draws"
     assert shift == "singular values of the shift: 9, 7, 4"
     assert head.split() == ["method", "mean", "risk", "±", "std.", "error", "predicted"]
-    draws = sampler.draw_risks(S, 20, 10, 60, 1.0, (0, 3, 10), 400, 5)
-    drawn = {"full fine-tuning": draws.full} | {f"LoRA, r = {r}": draws.lora[:, i] for i, r in enumerate((0, 3, 10))}
+    assert untrained.split() == ["not", "training", "146", "146"]  # 9^2 + 7^2 + 4^2, without an error
+    draws = sampler.draw_risks(S, 20, 10, 60, 1.0, (3, 10), 400, 5)
+    drawn = {"full fine-tuning": draws.full} | {f"LoRA, r = {r}": draws.lora[:, i] for i, r in enumerate((3, 10))}
     theory = [sharp.full_risk(S, 20, 10, 60, 1.0)]
-    theory += [sharp.lora_risk(r, S, 20, 10, 60, 1.0) for r in (0, 3, 10)]
+    theory += [sharp.lora_risk(r, S, 20, 10, 60, 1.0) for r in (3, 10)]
+    assert theory[1] < min(theory[0], theory[2], 146)
+    assert least == "least mean of these: LoRA, r = 3"
     for line, (name, values), predicted in zip([full, *lora], drawn.items(), theory, strict=True):
         mean, sign, error, prediction = line.removeprefix(name).split()
         assert (line.startswith(name), sign) == (True, "±")
@@ -239,15 +242,17 @@ def test_risk_as_json_holds_the_same_numbers(capsys):
     spectrum = np.linalg.svd(lorabook.Task.gaussian(20, 10, 2, 1.0, seed=3).shift, compute_uv=False)[:2]
     assert found["singular_values"] == pytest.approx(list(spectrum))
     draws = sampler.draw_risks(sweeps.gaussian_spectrum(20, 10, 2, 3), 20, 10, 60, 1.0, (1,), 50, 3)
-    full, lora = found["results"]
+    none, full, lora = found["results"]
+    assert (none["method"], none["rank"], none["note"], none["standard_error"]) == ("none", 0, None, 0.0)
+    assert none["mean"] == none["median"] == none["predicted"] == pytest.approx(np.sum(spectrum**2))
     assert (full["method"], full["rank"], full["note"]) == ("full", 10, None)
+    assert full["median"] == pytest.approx(np.median(draws.full))
     assert (lora["method"], lora["rank"], lora["mean"]) == ("lora", 1, pytest.approx(draws.lora.mean()))
 
 
 @pytest.mark.parametrize(
     ("change", "note"),
     [
-        (["--n", "20"], "the mean is infinite; the mean of the draws says nothing"),
         (["--noise-std", "0"], "no prediction: noise_std is 0.0; it must be a finite real number above 0"),
         (["--n", "22"], "not accurate: n is 22 and d_x is 20; for |n - d_x| <= 3"),
     ],
@@ -255,10 +260,41 @@ def test_risk_as_json_holds_the_same_numbers(capsys):
 def test_risk_says_where_the_theory_ends(change, note, capsys):
     assert run("risk", *SETTING, *SHIFT, *change, "--ranks", "1", "--draws", 20) == 0
     captured = capsys.readouterr()
-    assert note in captured.out.splitlines()[-1]
+    assert note in captured.out.splitlines()[-2]
     assert captured.err == ""
     assert run("risk", *SETTING, *SHIFT, *change, "--ranks", "1", "--draws", 20, "--json") == 0
-    assert note in json.loads(capsys.readouterr().out)["results"][1]["note"]
+    assert note in json.loads(capsys.readouterr().out)["results"][2]["note"]
+
+
+def test_where_the_mean_is_infinite_the_line_has_the_median_and_not_training_is_best(capsys):
+    assert run("risk", *SETTING, *SHIFT, "--n", "20", "--ranks", "1", "--draws", 20) == 0
+    *_, full, lora, least = capsys.readouterr().out.splitlines()
+    draws = sampler.draw_risks(S, 20, 10, 20, 1.0, (1,), 20, 0)
+    for line, name, risks in ((full, "full fine-tuning", draws.full), (lora, "LoRA, r = 1", draws.lora)):
+        words = line.removeprefix(name).split()
+        assert words == ["infinite", "infinite", "median", "of", "the", "draws", f"{np.median(risks):.5g}"]
+    assert least == "least mean of these: not training"
+    assert run("risk", *SETTING, *SHIFT, "--n", "20", "--ranks", "1", "--draws", 20, "--json") == 0
+    for row in json.loads(capsys.readouterr().out)["results"][1:]:
+        assert (row["predicted"], row["note"]) == (None, "the mean is infinite; the mean of the draws says nothing")
+
+
+def test_not_training_is_in_the_comparison_even_if_no_rank_is(capsys):
+    """With the noise far above the shift nothing is worth learning."""
+    assert run("risk", *SETTING, *SHIFT, "--noise-std", "90", "--ranks", "0", "--draws", 5) == 0
+    out = capsys.readouterr().out
+    assert [line.startswith("not training") for line in out.splitlines()].count(True) == 1
+    assert "LoRA" not in out
+    assert out.splitlines()[-1] == "least mean of these: not training"
+
+
+def test_the_help_has_the_sizes_of_the_presets(capsys):
+    assert run("sweep", "--help") == 0
+    out = capsys.readouterr().out
+    for grid in sweeps.PRESETS.values():
+        ends = f"n {grid.n[0]} to {grid.n[-1]}" if len(grid.n) > 1 else f"n {grid.n[0]},"
+        assert f"d_x {grid.d_x}, d_y {grid.d_y}, {ends}" in out
+        assert f"ranks {', '.join(map(str, grid.ranks))}\n" in out
 
 
 @pytest.mark.parametrize(("suffix", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])

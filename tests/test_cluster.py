@@ -122,6 +122,6 @@ def test_more_jobs_than_the_cluster_has_are_an_error(cluster):
 
 def test_without_ray_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ModuleNotFoundError, match=r'backend "ray" needs .* pip install "lorabook\[cluster\]"') as error:
+    with pytest.raises(ModuleNotFoundError, match=r'backend "ray" needs .* pip install "lorabook\[cluster\] ') as error:
         sweeps.run(GRID, 4, backend="ray")
     assert "\n" not in str(error.value)

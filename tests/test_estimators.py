@@ -9,7 +9,16 @@ import re
 import numpy as np
 import pytest
 
-from lorabook import descent_rate, estimators, factored_gradient_descent, full_finetune, gradient_descent, rank_path
+from lorabook import (
+    Task,
+    descent_rate,
+    estimators,
+    factored_gradient_descent,
+    full_finetune,
+    gradient_descent,
+    rank_path,
+    ridge_finetune,
+)
 
 ONE = np.ones((1, 1))
 # Operator norms 4, 3 and Frobenius norms that differ; `residual` is Y - W0 X, so that D_FFT = residual / diag(2, 1).
@@ -218,3 +227,42 @@ def test_ties_are_runs_that_differ_by_no_more_than_the_tolerance():
 
 def test_full_finetuning_of_the_example_by_hand():
     np.testing.assert_allclose(full_finetune(X, Y, W0), W0 + D_FFT, rtol=1e-14)
+
+
+# Weight decay
+
+
+@pytest.mark.parametrize("n", [3, 6, 20])
+@pytest.mark.parametrize("weight_decay", [1e-3, 2.0, 50.0])
+def test_ridge_finetuning_is_least_squares_on_data_with_samples_of_decay_added(n, weight_decay):
+    """sqrt(decay) times each unit vector as another sample, at which the update shall be zero."""
+    task = Task.gaussian(6, 4, 2, 1.0, seed=n)
+    features, outputs = task.sample(n, seed=1)
+    extra = np.sqrt(weight_decay) * np.eye(6)
+    expected = full_finetune(np.hstack([features, extra]), np.hstack([outputs, task.W0 @ extra]), task.W0)
+    np.testing.assert_allclose(ridge_finetune(features, outputs, task.W0, weight_decay), expected, atol=1e-9)
+
+
+def test_ridge_finetuning_goes_from_full_finetuning_to_the_pretrained_weights():
+    np.testing.assert_array_equal(ridge_finetune(X, Y, W0, 0.0), full_finetune(X, Y, W0))
+    twice = np.hstack([X, X])  # of rank 2 with 4 samples, and a third input that is never used
+    unused = np.vstack([twice, np.zeros(4)])
+    wide, outputs = np.hstack([W0, W0[:, :1]]), np.hstack([Y, Y])
+    np.testing.assert_allclose(ridge_finetune(unused, outputs, wide, 1e-12), full_finetune(unused, outputs, wide))
+    np.testing.assert_allclose(ridge_finetune(X, Y, W0, 1e12), W0, atol=1e-9)
+    np.testing.assert_allclose(ridge_finetune(X, Y, W0, 1.0) - W0, np.diag([2 * 8.0 / 5.0, 1 * 3.0 / 2.0]))
+
+
+def test_the_decay_that_knows_noise_and_shift_beats_others_and_has_no_peak():
+    """Isotropic features, 40 tasks, next to n = d_x; means of paired differences, z = 4."""
+    risks = []
+    for seed in range(40):
+        task = Task.gaussian(20, 20, 4, 3.0, seed)
+        features, outputs = task.sample(21, seed)
+        best = 20 * task.noise_trace / np.sum(task.shift**2)
+        risks.append([task.excess_risk(ridge_finetune(features, outputs, task.W0, f * best)) for f in (1, 0.1, 10, 0)])
+    risks = np.array(risks)
+    gains = risks[:, 1:] - risks[:, :1]
+    assert np.all(gains[:, :2].mean(axis=0) > 4 * gains[:, :2].std(axis=0) / np.sqrt(40))
+    assert (risks[:, 0] < risks[:, 3]).all()
+    assert risks[:, 0].mean() < np.mean([np.sum(Task.gaussian(20, 20, 4, 3.0, seed).shift ** 2) for seed in range(40)])

@@ -94,6 +94,25 @@ def test_a_page_holds_the_picture_of_every_setting(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_key_of_a_page_shows_the_colour_and_the_dash_of_every_curve(name):
+    """Full fine-tuning and not training have one colour and differ by the dash alone."""
+    explorer = small(EXPLORERS[name])
+    html = widgets.page(explorer)
+    spec = json.loads(re.search(r'lorabook-content">(.*?)</script>', html, re.DOTALL)[1])["spec"]
+    (line,) = [layer["encoding"] for layer in spec["layer"] if layer["mark"]["type"] == "line"]
+    scales = [line[channel]["scale"] for channel in ("color", "strokeDash")]
+    assert scales[0]["domain"] == scales[1]["domain"] == list(dict.fromkeys(c.label for c in explorer.curves))
+    assert line["color"]["legend"] == line["strokeDash"]["legend"]  # the condition on which Vega makes one key of two
+    looks = {
+        label: (color, str(dash)) for label, color, dash in zip(*scales[0].values(), scales[1]["range"], strict=True)
+    }
+    assert len(set(looks.values())) == len(looks)
+    for curve in explorer.curves:
+        assert looks[curve.label][0] == curve.color
+        assert curve.mark != "line" or (looks[curve.label][1] == "[1, 0]") == (curve.dash == "solid")
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_live_panel_follows_its_sliders_and_comes_back(name):
     figures.use_style()  # as a chapter does
     explorer = EXPLORERS[name]
@@ -126,7 +145,7 @@ def test_a_cell_shows_a_panel_where_there_is_a_kernel_and_a_page_while_the_site_
 
 def test_without_ipywidgets_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ipywidgets", None)
-    with pytest.raises(ModuleNotFoundError, match=r'^sliders need ipywidgets: pip install "lorabook\[book\]"$'):
+    with pytest.raises(ModuleNotFoundError, match=r'^sliders need ipywidgets; pip install "lorabook\[book\] '):
         widgets.show(EXPLORERS["wishart"])
 
 
@@ -141,11 +160,13 @@ def test_the_risk_explorers_show_draws_and_exact_means():
         assert risk == pytest.approx(sharp.full_risk(s, 40, 20, int(n), 3.0))
     draws = sampler.draw_risks(s, 40, 20, 400, 3.0, (1, 2, 4, 8), 10, 0)
     assert over_n["r8 drawn"].y[-1] == pytest.approx(draws.lora[:, 3].mean())
+    assert over_n["untrained"].y == pytest.approx(np.full(len(over_n["full"].x), 40 * 20))
     over_noise = EXPLORERS["risk-over-noise"].picture(n=80, **setting).series
     assert over_noise["full"].y == pytest.approx([sharp.full_risk(s, 40, 20, 80, x) for x in over_noise["full"].x])
     over_rank = EXPLORERS["risk-over-rank"].picture(n=80, noise_std=3, **setting)
     assert over_rank.series["theory"].y[3] == pytest.approx(sharp.lora_risk_limit(3, s, 40, 20, 80, 3.0))
     assert over_rank.series["theory"].y[0] == pytest.approx(40 * 20)
+    assert over_rank.series["untrained"].y == pytest.approx([40 * 20, 40 * 20])
     best = int(np.argmin(over_rank.series["drawn"].y))
     assert f"rank {best} has the least excess risk, {over_rank.series['drawn'].y[best]:.4g}" in over_rank.words
 

@@ -42,6 +42,14 @@ def _luminance(color: str) -> float:
 def test_methods_differ_without_colour():
     styles = [figures.method_style("full")] + [figures.method_style("lora", r) for r in (1, 2, 4, 8, 16)]
     assert len({(s["marker"], s["linestyle"]) for s in styles}) == len(styles)
+    assert figures.untrained_style()["linestyle"] not in {s["linestyle"] for s in styles}
+
+
+def test_the_risk_of_not_training_is_a_line_across(table, fresh_axes):
+    figures.risk_curves(table, "ratio", "d_x / n", ax=fresh_axes, untrained=7.0)
+    assert [line.get_label() for line in fresh_axes.get_lines()].count("not training") == 1
+    line = fresh_axes.get_lines()[-1]
+    assert (line.get_label(), set(line.get_ydata())) == ("not training", {7.0})
 
 
 def test_curves_are_the_means_and_bands_one_standard_deviation(table, fresh_axes):

@@ -190,6 +190,12 @@ def test_estimates_by_hand():
     assert estimates.of_run(lora).hours < estimates.of_run(full).hours
     with pytest.raises(ValueError, match="size is missing; that of 'another' is not known"):
         estimates.of_run(full.but(model="another"))
+    slow, fast = estimates.of_run(full, gpu="T4"), estimates.of_run(full, gpu="A100 80 GB")
+    assert fast == estimates.of_run(full)
+    assert slow.memory == fast.memory
+    assert slow.hours / fast.hours == pytest.approx(estimates.GPUS["A100"].rate / estimates.GPUS["T4"].rate)
+    with pytest.raises(ValueError, match=r"gpu is 'K80'; it must be one of \['T4', 'L4'"):
+        estimates.of_run(full, gpu="K80")
     cells = Grid.load("noise").all_cells()[1]
     assert estimates.of_cells(cells + cells).hours == pytest.approx(estimates.of_cells(cells).hours)
 

@@ -278,7 +278,7 @@ def test_local_files_in_place_of_the_hub(tmp_path):
 
 
 def test_a_model_that_is_not_there(tmp_path):
-    with pytest.raises(ValueError, match=r"model is '.*'; it cannot be loaded"):
+    with pytest.raises(ValueError, match=r"model is '.*'; it cannot be loaded: the folder has no config\.json$"):
         models.load(str(tmp_path))
 
 

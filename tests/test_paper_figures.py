@@ -11,8 +11,8 @@ mpl.use("agg")
 
 import matplotlib.pyplot as plt
 
-from lorabook import figures, sharp, sweeps
-from lorabook.paper_figures import FIGURES, paper_figure, predictions, table_of_numbers
+from lorabook import Task, figures, sampler, sharp, sweeps
+from lorabook.paper_figures import FIGURES, paper_figure, predictions, table_of_numbers, untrained_risks
 
 SEEDS = 20
 
@@ -63,14 +63,41 @@ def test_a_figure_shows_its_numbers_and_the_theory(preset, tables, drawn):
     numbers = table_of_numbers(preset, tables[preset])
     curves = numbers.groupby(["method", "rank"], sort=False)
     lines = ax.get_lines()
-    assert len(lines) == 3 * curves.ngroups + 1  # markers, all of the theory, what of it is trusted; one bound
+    # Markers, all of the theory, what of it is trusted; not training; one bound.
+    assert len(lines) == 3 * curves.ngroups + 2
+    untrained = untrained_risks(preset, tables[preset]["seed"].unique())
+    assert lines[-2].get_label() == "not training"
+    assert np.allclose(lines[-2].get_xydata(), untrained)
+    assert (untrained["risk"] > ax.get_ylim()[0]).all()
+    assert "not training" in FIGURES[preset].alt
     assert len(ax.collections) == curves.ngroups
     for ((method, rank), rows), line in zip(curves, lines[::3], strict=False):
         assert line.get_label() == figures.method_style(method, rank)["label"]
         assert np.allclose(line.get_ydata(), rows["mean"])
     assert ax.get_yscale() == "log"
     assert "units of y" in ax.get_ylabel()
-    assert len(paper_figure(preset, tables[preset], theory=False).axes[0].get_lines()) == curves.ngroups
+    assert len(paper_figure(preset, tables[preset], theory=False).axes[0].get_lines()) == curves.ngroups + 1
+
+
+def test_the_pretrained_model_has_the_mean_energy_of_the_shifts():
+    energies = [np.sum(Task.gaussian(100, 100, 4, 12.0, seed).shift ** 2) for seed in (3, 5)]
+    assert untrained_risks("fig1a", [3, 5])["risk"].to_numpy() == pytest.approx(np.full(26, np.mean(energies)))
+    by_decay = untrained_risks("fig12", [42])
+    decays = by_decay["x"].to_numpy()[:, None] * np.arange(40)
+    assert by_decay["risk"].to_numpy() == pytest.approx(np.sum(25.0 * np.exp(-2 * decays), axis=1))
+    assert untrained_risks("fig11", [0])["x"].tolist() == list(range(1, 41))
+
+
+def test_full_fine_tuning_and_most_ranks_lose_to_not_training_where_the_alternative_texts_say_so(tables):
+    untrained = untrained_risks("fig1a", range(SEEDS))["risk"][0]
+    by_x = table_of_numbers("fig1a", tables["fig1a"]).pivot(index="x", columns="rank", values="mean")
+    assert (by_x.loc[by_x.index > 0.5, 0] > untrained).all()
+    assert by_x.loc[by_x.index < 0.3, 0].max() < untrained
+    assert by_x.loc[100 / 106, [4, 8, 0]].min() > untrained
+    strong = table_of_numbers("fig1b", tables["fig1b"])
+    assert (
+        strong[strong["x"] == strong["x"].max()]["mean"].min() > 5 * untrained_risks("fig1b", range(SEEDS))["risk"][0]
+    )
 
 
 def test_the_bound_is_above_the_risk_and_drawn_as_computed(tables, drawn):
@@ -143,6 +170,16 @@ def test_landmarks_in_words(tables):
     assert min(mean(ranks, "lora", r, 40) for r in (1, 2, 4, 8)) > 0.95 * mean(ranks, "full", 0, 40)
     for shift_rank, best in ((1, 1), (2, 2), (5, 4), (9, 8)):
         assert min((1, 2, 4, 8, 32), key=lambda r: mean(ranks, "lora", r, shift_rank)) == best
+
+
+def test_over_all_ranks_the_best_one_levels_off_below_the_rank_of_the_shift():
+    """Of the five ranks that the figure draws 8 and 32 are level at a shift of full rank; a rank between beats both."""
+    risks = np.zeros(30)
+    for seed in range(20):
+        s = sweeps.gaussian_spectrum(40, 40, 40, seed)
+        risks += sampler.draw_risks(s, 40, 40, 30, 2.0, tuple(range(1, 31)), 10, seed).lora.mean(axis=0) / 20
+    assert 12 <= 1 + risks.argmin() <= 19
+    assert risks.min() < 0.92 * min(risks[7], risks[29])
 
 
 def test_errors_say_what_is_wrong(tables):

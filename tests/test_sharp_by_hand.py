@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 from scipy.optimize import brentq
 
 from lorabook import Task, sharp, wishart
@@ -456,7 +457,7 @@ def test_every_rank_by_the_master_formula_written_out(d_x, n, strengths):
         t = np.linspace(0, np.interp(rank, count, phi) if rank > visible else 0.0, 20_001)
         captured = [
             (max(0.0, 1 - r**-2) if j < rank else 0.0)
-            + np.trapezoid(2 / np.pi * np.sin(t) ** 2 / (1 - 2 * r * np.cos(t) + r**2), t)
+            + trapezoid(2 / np.pi * np.sin(t) ** 2 / (1 - 2 * r * np.cos(t) + r**2), t)
             for j, r in enumerate(rho)
         ]
         risk = np.sum(x) / n + beta * np.sum(energies[:rank]) - (beta + 1 / N) * np.sum(x * captured)

@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 
 from lorabook import Task, linalg, lora, sharp
 from lorabook.checks._cases import z_limit
+from lorabook.sharp import _accuracy
 
 ESTIMATORS = [
     sharp.shrunk_lora,
@@ -217,6 +218,72 @@ def test_anisotropic_features_are_noticed_where_they_matter():
         with pytest.warns(sharp.AccuracyWarning, match=pattern.format("ridge-LoRA")):
             sharp.ridge_lora(*sample)
     assert messages(sharp.choose_rank, *many) == messages(sharp.shrunk_lora, *many) == []
+
+
+def coloured(n, variances, seed=0, d_x=60):
+    """Data with features in general position and independent noise of these variances, scaled to a mean of 1."""
+    task = Task.with_spectrum(np.array([4.0, 2.0])[: len(variances)], d_x, len(variances), 1.0, seed=seed)
+    noise = np.diag(variances / np.mean(variances))
+    return (*Task(task.W0, task.shift, noise).sample(n, seed), task.W0)
+
+
+SEES_NOISE = [(sharp.choose_rank, "the count of directions"), (ESTIMATORS[0], "shrunk LoRA"),
+              (ESTIMATORS[1], "shrunk LoRA"), (ESTIMATORS[2], "ridge-LoRA")]  # fmt: skip
+LOUD = np.r_[np.full(2, 20.0), np.full(38, 1.0)]
+
+
+@pytest.mark.parametrize(("estimator", "who"), SEES_NOISE)
+def test_noise_that_is_not_white_is_noticed_above_the_threshold(estimator, who):
+    pattern = r"^Y has noise that is not white, by \d+\.\d standard deviations of John's statistic; {} takes directions"
+    for seed in range(5):
+        with pytest.warns(sharp.AccuracyWarning, match=pattern.format(who)):
+            estimator(*coloured(120, LOUD, seed))
+    assert messages(estimator, *coloured(40, LOUD)) == []  # all of the residual can be explained: nothing to test
+    assert messages(sharp.estimate_noise, *coloured(120, LOUD)) == []  # a mean over the outputs
+
+
+@pytest.mark.parametrize("n", [61, 63, 70, 120, 300])
+@pytest.mark.parametrize("d_y", [1, 3, 40, 90])
+def test_white_noise_passes(n, d_y):
+    """Eight standard deviations: 200 data sets without a false alarm; a limit of three would fail."""
+    for seed in range(10):
+        assert messages(sharp.choose_rank, *coloured(n, np.ones(d_y), seed)) == []
+
+
+def test_noise_that_rounding_alone_makes_passes():
+    task = Task.with_spectrum(np.array([3.0, 2.0]), 20, 15, 0.0, seed=0)
+    for seed in range(5):
+        X, Y = task.sample(50, seed)
+        assert messages(sharp.choose_rank, np.diag(np.geomspace(1, 1e3, 20)) @ X, Y, task.W0) == []
+
+
+def test_what_is_taken_for_signal_is_noise_and_costs_more_than_not_training():
+    """The reason for the warning: a mean over 10 data sets, some of which are twice as bad."""
+    loud = np.r_[np.full(2, 400.0), np.full(38, 1.0)]
+    ranks, risks, untrained = [], [], 4.0**2 + 2.0**2
+    for seed in range(10):
+        X, Y, W0 = coloured(90, loud, seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", sharp.AccuracyWarning)
+            ranks.append(sharp.choose_rank(X, Y, W0))
+        task = Task.with_spectrum(np.array([4.0, 2.0]), 60, 40, 1.0, seed=seed)
+        risks.append(task.excess_risk(lora(X, Y, W0, ranks[-1])))
+    assert min(ranks) >= 2
+    assert np.mean(risks) > 2 * untrained
+
+
+def test_john_s_statistic_of_noise_by_hand():
+    """One input, ten samples, two outputs: the residual has 9 degrees and, rotated, the variances that are planted."""
+    n, large = 10, 7.0
+    X = np.zeros((1, n))
+    X[0, 0] = 1.0
+    noise = np.zeros((2, n))
+    noise[0, 1:], noise[1, 1::2] = large, 1.0  # (9 large^2, 5) on the diagonal, 5 large beside it
+    gram = np.array([[9 * large**2, 5 * large], [5 * large, 5.0]])
+    expected = (9 * (2 * np.sum(gram**2) / np.trace(gram) ** 2 - 1) - 2 - 1) / 2
+    assert _accuracy._john(noise, n - 1) == pytest.approx(expected)
+    assert _accuracy._john(noise.T @ np.eye(2), 2) == pytest.approx(_accuracy._john(noise.T, 2))
+    assert _accuracy._john(np.zeros((3, 4)), 4) == 0.0
 
 
 @pytest.mark.parametrize("n", [2, 30, 60, 120])

@@ -80,7 +80,8 @@ def lora_bound_three_terms(
 
     `16 r lambda_max(Sigma_e) (sqrt k + sqrt d_y)^2 E kappa / n + 4 r E[kappa lambda_max(Sigma_hat)] s_{r+1}^2(Delta_*)`
     plus `lambda_max(Sigma_x) sum_{i>r} s_i^2(Delta_*)`, the sum up to n if n < d_x. With `constants="paper"`
-    they are what the paper's own lemma gives: 64, `16 E[kappa lambda_max(Sigma_hat)] + 8 lambda_max(Sigma_x)` and 2.
+    they are what the paper's route, splitting off the tail by Lemma 11, leads to when it is followed here: 64,
+    `16 E[kappa lambda_max(Sigma_hat)] + 8 lambda_max(Sigma_x)` and 2. All constants are derived in this book.
 
     Raises ValueError unless 1 <= rank <= min(d_x, d_y) and constants is "book" or "paper".
     Source: Theorems 2 and 4 of the paper, (12), (17).

@@ -54,7 +54,7 @@ class Curve:
     label: str
     color: str
     mark: Literal["line", "points", "bars"] = "line"
-    dashed: bool = False
+    dash: Literal["solid", "dashed", "dotted"] = "solid"
 
 
 class Points(NamedTuple):

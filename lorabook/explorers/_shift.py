@@ -3,7 +3,8 @@
 import numpy as np
 
 from lorabook._arrays import Real
-from lorabook.explorers._model import Control
+from lorabook.explorers._model import Control, Curve
+from lorabook.figures import untrained_style
 from lorabook.linalg import exponential_spectrum
 
 D_X = 40
@@ -14,6 +15,8 @@ DECAY = Control(
     "decay", "decay of its singular values", (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0), start=0.0, page=(0.0, 0.5)
 )
 D_Y = Control("d_y", "outputs d_y", (10, 20, 40, 80), start=40, page=(20, 40))
+UNTRAINED = Curve("untrained", untrained_style()["label"], untrained_style()["color"], dash="dotted")
+"""The line of the pre-trained model, whose risk is the energy of the shift."""
 
 
 def spectrum(shift_rank: int, decay: Real, d_y: int) -> np.ndarray:

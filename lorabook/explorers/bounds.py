@@ -36,14 +36,14 @@ def _picture(n, noise_std, shift_rank) -> Picture:
     certified = [name for name, key in _NAMES.items() if min(curves[key]) < full]
     words = (
         f"At rank {_RANKS[at]} the risk is {mean[at]:.4g}, mean of {_DRAWS} draws. The sharpened bound is {factors[0]} "
-        f"times as large, the theorem's {factors[1]} times, with the text's constants {factors[2]} times. Full "
+        f"times as large, the theorem's {factors[1]} times, by way of Lemma 11 {factors[2]} times. Full "
         f"fine-tuning has {full:.4g}; that LoRA of some rank here beats it is certified by "
         f"{' and '.join(certified) if certified else 'none of the bounds'}."
     )
     return Picture(series, words)
 
 
-_NAMES = {"the sharpened bound": "sharp", "the theorem": "unsplit", "the text's constants": "paper"}
+_NAMES = {"the sharpened bound": "sharp", "the theorem": "unsplit", "the theorem by way of Lemma 11": "paper"}
 
 
 def _explorer(name: str, title: str, samples: Control, theorem: str) -> Explorer:
@@ -61,12 +61,12 @@ def _explorer(name: str, title: str, samples: Control, theorem: str) -> Explorer
             Control("shift_rank", "rank of the shift", (1, 2, 4, 8, 16, 40), start=4, page=(1, 2, 4, 8)),
         ),
         curves=(
-            Curve("paper", f"{theorem}, constants of the text", COLORS["red"]),
+            Curve("paper", f"{theorem}, by way of Lemma 11", COLORS["red"]),
             Curve("unsplit", theorem, COLORS["orange"]),
             Curve("sharp", f"{theorem}′, sharpened", COLORS["green"]),
-            Curve("full", "full fine-tuning, exact", INK, dashed=True),
+            Curve("full", "full fine-tuning, exact", INK, dash="dashed"),
             Curve("truth", "LoRA, mean of draws", COLORS["blue"], "points"),
-            Curve("floor", "inevitable error", COLORS["purple"], dashed=True),
+            Curve("floor", "inevitable error", COLORS["purple"], dash="dashed"),
         ),
         x=Axis("rank r of LoRA", whole=True),
         y=Axis("excess risk (squared units of y)", log=True),

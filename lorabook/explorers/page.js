@@ -15,7 +15,7 @@
       if (!x) return [];
       const step = curve.mark === "bars" && x.length > 1 ? x[1] - x[0] : 0;
       return x.map((value, i) => ({
-        key: curve.key, label: curve.label, mark: curve.mark, dashed: curve.dashed,
+        key: curve.key, label: curve.label, mark: curve.mark,
         x: value - step / 2, x2: value + step / 2, y: y[i], low: low ? low[i] : y[i], high: high ? high[i] : y[i],
       }));
     });

@@ -26,7 +26,7 @@ def _picture(n, noise_std, shift_rank, seed) -> Picture:
     }
     words = (
         f"Rank {best} has the least excess risk on this data set, {risks[best]:.4g}: error in what it keeps "
-        f"{error[best]:.4g}, shift that it misses {missed[best]:.4g}. Full fine-tuning has {risks[-1]:.4g}, no "
+        f"{error[best]:.4g}, shift that it misses {missed[best]:.4g}. Full fine-tuning has {risks[-1]:.4g}, not "
         f"training {risks[0]:.4g}."
     )
     return Picture(series, words)
@@ -49,7 +49,7 @@ RANK_PATH = Explorer(
         Control("seed", "data set", tuple(range(10)), start=0, page=(0, 1, 2)),
     ),
     curves=(
-        Curve("full", "full fine-tuning", INK, dashed=True),
+        Curve("full", "full fine-tuning", INK, dash="dashed"),
         Curve("risk", "excess risk of LoRA", COLORS["blue"]),
         Curve("error", "error in what is kept", COLORS["orange"]),
         Curve("missed", "shift that is missed", COLORS["green"]),

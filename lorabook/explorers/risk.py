@@ -5,7 +5,7 @@ import numpy as np
 from lorabook import sampler
 from lorabook._arrays import Real
 from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points
-from lorabook.explorers._shift import D_X, D_Y, DECAY, SHIFT_RANK, spectrum
+from lorabook.explorers._shift import D_X, D_Y, DECAY, SHIFT_RANK, UNTRAINED, spectrum
 from lorabook.figures import COLORS, INK, method_style
 from lorabook.predictions import predicted_risks
 
@@ -28,8 +28,9 @@ _N = Control(
 
 def _curves() -> tuple[Curve, ...]:
     styles = {"full": method_style("full")} | {f"r{rank}": method_style("lora", rank) for rank in RANKS}
-    lines = [Curve(key, s["label"], s["color"], dashed=s["linestyle"] == "--") for key, s in styles.items()]
-    return (*lines, *(Curve(f"{key} drawn", s["label"], s["color"], "points") for key, s in styles.items()))
+    dashes = {"--": "dashed", "-": "solid"}
+    lines = [Curve(key, s["label"], s["color"], dash=dashes[s["linestyle"]]) for key, s in styles.items()]
+    return (*lines, UNTRAINED, *(Curve(f"{key} drawn", s["label"], s["color"], "points") for key, s in styles.items()))
 
 
 def _draw(s, d_y: int, n: int, noise_std: Real, ranks=RANKS) -> tuple[np.ndarray, np.ndarray]:
@@ -52,11 +53,12 @@ def _compare(xs, drawn_xs, settings) -> dict[str, Points]:
         series[key] = Points(np.asarray(xs), np.array(lines)[:, i])
         low, high = means[:, i] - errors[:, i], means[:, i] + errors[:, i]
         series[f"{key} drawn"] = Points(np.asarray(drawn_xs), means[:, i], low, high)
+    series["untrained"] = Points(np.asarray(xs), np.array([s @ s for s, *_ in map(settings, xs)]))
     return series
 
 
 def _in_words(series: dict[str, Points], at: tuple, where: str) -> str:
-    """The risks that were drawn at some abscissas, with the prediction of the best rank."""
+    """The risks that were drawn at some abscissas, and that of not training, the same at all of them."""
     sentences = []
     for x in at:
         drawn = {rank: points.y[list(points.x).index(x)] for rank, points in _drawn(series).items()}
@@ -66,7 +68,7 @@ def _in_words(series: dict[str, Points], at: tuple, where: str) -> str:
             f"{where} {Control.text(x)}: full fine-tuning {full:.4g}, the best of these ranks is {best} with "
             f"{ranks[best]:.4g}"
         )
-    return "Excess risk, mean of 10 draws. " + "; ".join(sentences) + "."
+    return f"Excess risk, mean of 10 draws. {'; '.join(sentences)}. Not training: {series['untrained'].y[0]:.4g}."
 
 
 def _drawn(series) -> dict[int, Points]:
@@ -93,19 +95,23 @@ def _over_rank(n, noise_std, shift_rank, decay, d_y) -> Picture:
     series = {
         "theory": Points(ranks, prediction.lora),
         "full": Points(np.array([0, ranks[-1]]), np.full(2, prediction.full)),
+        "untrained": Points(np.array([0, ranks[-1]]), np.full(2, s @ s)),
         "drawn": Points(ranks, mean[1:], mean[1:] - error[1:], mean[1:] + error[1:]),
     }
     best = int(np.argmin(mean[1:]))
     words = (
         f"The shift has rank {len(s)}. On these draws rank {best} has the least excess risk, {mean[1 + best]:.4g}; "
-        f"full fine-tuning has {mean[0]:.4g} (exact mean {prediction.full:.4g}), no training {s @ s:.4g}."
+        f"full fine-tuning has {mean[0]:.4g} (exact mean {prediction.full:.4g}), not training {s @ s:.4g}."
     )
     if np.isnan(prediction.lora).any():
         words += " Most directions of the shift are detectable here, more than the theory allows: it draws no line."
     return Picture(series, words)
 
 
-_WHERE = "; lines are the exact limits, points with standard errors the mean of 10 exact draws"
+_WHERE = (
+    "; lines are the exact limits, points with standard errors the mean of 10 exact draws, and a dotted line is the "
+    "risk of not training"
+)
 
 RISK_OVER_SAMPLES = Explorer(
     name="risk-over-samples",
@@ -138,7 +144,8 @@ RISK_OVER_RANK = Explorer(
     f"{D_X} inputs{_WHERE}. Sliders set samples, noise, the rank and decay of the shift, and the number of outputs.",
     controls=(_N, _NOISE, SHIFT_RANK, DECAY, D_Y),
     curves=(
-        Curve("full", "full fine-tuning", INK, dashed=True),
+        Curve("full", "full fine-tuning", INK, dash="dashed"),
+        UNTRAINED,
         Curve("theory", "LoRA, exact limit", COLORS["blue"]),
         Curve("drawn", "LoRA, mean of 10 draws", COLORS["orange"], "points"),
     ),

@@ -5,7 +5,7 @@ import numpy as np
 from lorabook import sharp
 from lorabook._arrays import Real
 from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points
-from lorabook.explorers._shift import D_X, D_Y, DECAY, SHIFT_RANK, spectrum
+from lorabook.explorers._shift import D_X, D_Y, DECAY, SHIFT_RANK, UNTRAINED, spectrum
 from lorabook.figures import COLORS, INK
 from lorabook.predictions import predicted_risks
 
@@ -33,17 +33,18 @@ def _picture(noise_std, shift_rank, decay, d_y) -> Picture:
     series = {
         key: Points(_SAMPLES, column) for key, column in zip(("full", "lora", "shrunk", "ridge"), columns, strict=True)
     }
+    series["untrained"] = Points(_SAMPLES, np.full(len(_SAMPLES), s @ s))
     full, truncated, shrunk, ridge = _risks(s, d_y, _AT, noise_std)
     if np.isnan(shrunk):
         words = (
             f"At n = {_AT} all outputs carry a detectable direction, more than the theory allows: only full "
-            f"fine-tuning has a prediction, {full:.4g}; no training {s @ s:.4g}."
+            f"fine-tuning has a prediction, {full:.4g}; not training {s @ s:.4g}."
         )
         return Picture(series, words)
     words = (
         f"Predicted excess risk at n = {_AT}: full fine-tuning {full:.4g}, LoRA of the best rank "
         f"{sharp.best_rank(s, D_X, d_y, _AT, noise_std)} {truncated:.4g}, shrunk LoRA {shrunk:.4g}, ridge-LoRA "
-        f"{ridge:.4g}; no training {s @ s:.4g}."
+        f"{ridge:.4g}; not training {s @ s:.4g}."
     )
     return Picture(series, words)
 
@@ -52,8 +53,8 @@ SHRINKAGE = Explorer(
     name="shrinkage",
     title="Truncating, shrinking, ridge",
     description="Predicted excess risk against the number of samples of full fine-tuning, LoRA at its best rank, "
-    f"shrunk LoRA and ridge-LoRA, with {D_X} inputs. Sliders set the noise, the rank and decay of the shift, and the "
-    "number of outputs.",
+    f"shrunk LoRA and ridge-LoRA, with {D_X} inputs; dotted, the risk of not training. Sliders set the noise, the "
+    "rank and decay of the shift, and the number of outputs.",
     controls=(
         Control(
             "noise_std", "noise σ (units of y)", (1, 2, 3, 4, 6, 8, 12, 16, 24), start=6, page=(2, 4, 6, 8, 12, 24)
@@ -63,7 +64,8 @@ SHRINKAGE = Explorer(
         D_Y,
     ),
     curves=(
-        Curve("full", "full fine-tuning", INK, dashed=True),
+        Curve("full", "full fine-tuning", INK, dash="dashed"),
+        UNTRAINED,
         Curve("lora", "LoRA of the best rank", COLORS["blue"]),
         Curve("shrunk", "shrunk LoRA", COLORS["green"]),
         Curve("ridge", "ridge-LoRA", COLORS["orange"]),

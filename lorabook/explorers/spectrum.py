@@ -30,7 +30,7 @@ def _picture(n, noise_std, strongest, decay, directions) -> Picture:
     counts = ", ".join(f"{int(np.sum(zones == key))} {key}" for key in _KEYS)
     words = (
         f"Of {directions} directions {counts}. Detectable from {detect:.3g}, useful from {useful:.3g}: the best rank "
-        f"is {best}. Predicted excess risk: {prediction.lora[0]:.4g}, full fine-tuning {prediction.full:.4g}, no "
+        f"is {best}. Predicted excess risk: {prediction.lora[0]:.4g}, full fine-tuning {prediction.full:.4g}, not "
         f"training {s @ s:.4g}."
     )
     if not prediction.trusted[0]:
@@ -61,7 +61,7 @@ SPECTRUM = Explorer(
     ),
     curves=(
         Curve("use", "useful above", COLORS["green"]),
-        Curve("detect", "detectable above", COLORS["orange"], dashed=True),
+        Curve("detect", "detectable above", COLORS["orange"], dash="dashed"),
         Curve("useful", "useful: keep", COLORS["green"], "points"),
         Curve("harmful", "harmful: visible, not worth its noise", COLORS["red"], "points"),
         Curve("invisible", "invisible", COLORS["purple"], "points"),

@@ -6,6 +6,7 @@ import math
 import sys
 from pathlib import Path
 
+from lorabook import extras
 from lorabook.llm import estimates
 from lorabook.llm.config import FineTuneConfig
 from lorabook.llm.grid import Grid
@@ -13,6 +14,8 @@ from lorabook.llm.grid import Grid
 __all__ = ["UnfinishedError", "average", "figure", "paraphrase", "run", "table", "train"]
 
 _SUFFIXES = (".svg", ".png", ".pdf")
+_TRAINING = ("accelerate", "datasets", "peft", "safetensors", "tokenizers", "torch", "tqdm", "transformers", "yaml")
+"""What trains a model; transformers has an error of many lines for one of them."""
 
 
 class UnfinishedError(RuntimeError):
@@ -21,6 +24,7 @@ class UnfinishedError(RuntimeError):
 
 def train(options) -> None:
     """Run one configuration and print its accuracies."""
+    _need_training()
     from lorabook.llm import runs
 
     config = FineTuneConfig.load(options.config)
@@ -42,6 +46,7 @@ def run(options) -> None:
     if options.dry_run:
         print(_plan(grid, options.out))
         return
+    _need_training()
     from lorabook.llm import cluster, reports, work
 
     runner = None
@@ -136,6 +141,10 @@ def paraphrase(options) -> None:
     print(f"{len(more)} examples in {target}")
     if report.failed:
         raise UnfinishedError(f"{report.failed} examples failed; the same command tries them again")
+
+
+def _need_training() -> None:
+    extras.need(*_TRAINING, who="training needs", extras=["llm"])
 
 
 def _plan(grid: Grid, out: Path) -> str:

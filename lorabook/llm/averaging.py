@@ -1,4 +1,7 @@
-"""Uniform averages of trained models, and the choice of a reference model (Appendix VI.6 and VI.11 of the paper)."""
+"""Uniform averages of trained models, and the choice of a reference model (Appendix VI.6 and VI.11 of the paper).
+
+Chapter *Fine-tuning Qwen2.5*.
+"""
 
 import json
 import shutil

@@ -1,4 +1,7 @@
-"""`lorabook llm …`: runs, grids of runs, their tables and figures. `lorabook.llm._commands` does the work."""
+"""`lorabook llm …`: runs, grids of runs, their tables and figures. `lorabook.llm._commands` does the work.
+
+Chapter *Fine-tuning Qwen2.5*.
+"""
 
 from pathlib import Path
 
@@ -9,6 +12,7 @@ from lorabook.llm.grid import shipped
 __all__ = ["UNFINISHED", "add"]
 
 UNFINISHED = 3
+"""Exit code of a grid some of whose runs failed."""
 _CODES = (
     "exit codes: 0 done, 1 failed while running, 2 arguments that make no sense, 3 the grid went through but some of\n"
     "its runs failed or diverged, 130 interrupted (Ctrl-C)"

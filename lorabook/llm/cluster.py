@@ -1,10 +1,13 @@
-"""The cells of a grid on a cluster, by submitit: the same on Slurm, on this machine, and in this process to debug."""
+"""The cells of a grid on a cluster, by submitit: the same on Slurm, on this machine, and in this process to debug.
+
+Chapter *Fine-tuning Qwen2.5*.
+"""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lorabook import _validate
+from lorabook import _validate, extras
 from lorabook._arrays import Integer
 from lorabook.llm import work
 from lorabook.llm.grid import Cell, Grid
@@ -12,6 +15,7 @@ from lorabook.llm.grid import Cell, Grid
 __all__ = ["ENGINES", "LARGEST_ARRAY", "runner"]
 
 ENGINES = ("slurm", "local", "debug")
+"""Where jobs can run: on a Slurm cluster, in processes of this machine, in this process."""
 LARGEST_ARRAY = 1000
 """Jobs submitted as one array; Slurm's usual limit is 1001."""
 _ROUNDS = 5
@@ -49,10 +53,9 @@ def runner(engine: str, workers: Integer = 1, options: dict | None = None, minut
 
 
 def _executor(engine: str, out: Path, workers: int, options: dict, minutes: int):
-    try:
-        import submitit
-    except ModuleNotFoundError as error:
-        raise RuntimeError("submitit is missing; it comes with: pip install 'lorabook[llm]'") from error
+    extras.need("submitit", who="jobs need", extras=["llm"])
+    import submitit
+
     executor = submitit.AutoExecutor(folder=out.absolute() / "jobs", cluster=engine)
     executor.update_parameters(timeout_min=minutes, **options)
     if engine == "slurm":

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from lorabook.llm.config import FineTuneConfig
 from lorabook.llm.grid import Cell
 
-__all__ = ["SIZES", "Estimate", "Size", "of_cells", "of_run"]
+__all__ = ["GPUS", "SIZES", "Estimate", "Gpu", "Size", "of_cells", "of_run"]
 
 
 class Size(NamedTuple):
@@ -28,7 +28,25 @@ TRAIN_EXAMPLES = {"boolq": 9427, "csqa": 9741}
 TEST_EXAMPLES = {"boolq": 3270, "csqa": 1221}
 TOKENS = {"boolq": 220, "csqa": 130}
 """Of an example with its prompt, about; synthetic ones have 26."""
-RATE = {"cuda": 100e12, "cpu": 30e9}
+
+
+class Gpu(NamedTuple):
+    """What a GPU is assumed to hold and to do."""
+
+    memory: float
+    """Bytes."""
+    rate: float
+    """Floating point operations a second that training reaches: a third of the peak for dense matrices in 16 bits."""
+
+
+GPUS = {
+    "T4": Gpu(16e9, 20e12),
+    "L4": Gpu(24e9, 40e12),
+    "A100": Gpu(40e9, 100e12),
+    "A100 80 GB": Gpu(80e9, 100e12),
+}
+"""By name; the peaks in NVIDIA's data sheets are 65, 121 and 312 times 1e12, the T4's in fp16."""
+RATE = {"cuda": GPUS["A100"].rate, "cpu": 30e9}
 """Floating point operations a second that training is assumed to reach: an A100 at a third of its bf16 peak; a CPU on
 the tiny model, where most of the time goes into calls."""
 _SYNTHETIC_TOKENS, _SYNTHETIC_TRAIN, _SYNTHETIC_TEST = 26, 512, 1000
@@ -50,15 +68,17 @@ class Estimate:
     """Bytes of what is kept, and of the checkpoints of one run at a time."""
 
 
-def of_run(config: FineTuneConfig, keep_weights: bool = False, size: Size | None = None) -> Estimate:
-    """The cost of a run.
+def of_run(config: FineTuneConfig, keep_weights: bool = False, size: Size | None = None, gpu: str = "A100") -> Estimate:
+    """The cost of a run, on one of the `GPUS`; of the tiny model, on one core.
 
     Training takes about `6 P T` operations for P parameters and T tokens; LoRA needs no gradients of its frozen
     weights, `4 P T`; checkpointing computes the forward pass twice, `2 P T` more. AdamW keeps 16 bytes a trained
     parameter in fp32, 8 in bf16, SGD four bytes less; a frozen parameter takes two.
 
-    Raises ValueError if the model's size is neither known nor given.
+    Raises ValueError if the model's size is neither known nor given, or if the GPU is not known.
     """
+    if gpu not in GPUS:
+        raise ValueError(f"gpu is {gpu!r}; it must be one of {list(GPUS)}")
     size = size or SIZES.get(config.model)
     if size is None:
         raise ValueError(f"size is missing; that of {config.model!r} is not known, only those of {list(SIZES)}")
@@ -88,7 +108,7 @@ def of_run(config: FineTuneConfig, keep_weights: bool = False, size: Size | None
     memory += activations if on_gpu else _PROCESS_BYTES
     checkpoints = 2 * 12 * (adapter or parameters)
     disk = (kept if keep_weights else 0.0) + checkpoints
-    return Estimate(operations / RATE["cuda" if on_gpu else "cpu"] / 3600, memory, disk)
+    return Estimate(operations / (GPUS[gpu].rate if on_gpu else RATE["cpu"]) / 3600, memory, disk)
 
 
 def of_cells(cells: list[Cell], keep_weights: bool = False) -> Estimate:

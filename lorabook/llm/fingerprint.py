@@ -1,4 +1,7 @@
-"""Hashes of code, of data and of weights: what a result depends on, in a few letters."""
+"""Hashes of code, of data and of weights: what a result depends on, in a few letters.
+
+Chapter *From the linear model to a network*, whose stored results carry them.
+"""
 
 import ast
 import hashlib

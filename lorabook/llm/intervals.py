@@ -1,4 +1,7 @@
-"""Differences between methods with their uncertainty: over repeats, and over the test items that they share."""
+"""Differences between methods with their uncertainty: over repeats, and over the test items that they share.
+
+Chapter *From the linear model to a network*.
+"""
 
 import math
 from dataclasses import dataclass

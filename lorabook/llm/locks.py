@@ -1,4 +1,7 @@
-"""A file that one process holds at a time; the system lets go of it when the process ends, however it ends."""
+"""A file that one process holds at a time; the system lets go of it when the process ends, however it ends.
+
+Grids of runs need it (chapter *Fine-tuning Qwen2.5*).
+"""
 
 import contextlib
 import os

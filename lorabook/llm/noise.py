@@ -1,4 +1,7 @@
-"""Nested subsets and nested label flips: what a smaller setting has, a larger one has too."""
+"""Nested subsets and nested label flips: what a smaller setting has, a larger one has too.
+
+Chapter *From the linear model to a network*.
+"""
 
 import numpy as np
 

@@ -62,7 +62,7 @@ def linear_scores(model, tokenizer, examples: list[Example]) -> LinearScores:
         design = np.column_stack([X[mine], np.ones(mine.sum())])
         if np.linalg.matrix_rank(design) < design.shape[1]:
             raise ValueError(f"examples are too few: {mine.sum()} ask question {question + 1} of {len(QUESTIONS)}")
-        coefficients = np.linalg.lstsq(design, values[mine])[0]
+        coefficients = np.linalg.lstsq(design, values[mine], rcond=None)[0]
         left += ((values[mine] - design @ coefficients) ** 2).sum()
         total += ((values[mine] - values[mine].mean(axis=0)) ** 2).sum()
         blocks.append(coefficients[:-1].T)

@@ -1,4 +1,7 @@
-"""Without the bars and remarks of transformers, which fill the logs of many short runs and the pages of a notebook."""
+"""Without the bars and remarks of transformers, which fill the logs of many short runs and the pages of a notebook.
+
+Chapter *From the linear model to a network*.
+"""
 
 from contextlib import contextmanager
 

@@ -2,6 +2,8 @@
 
 Same architecture class as Qwen2.5, 64 wide and two blocks deep. Pre-training takes about a minute of one core; the
 result is kept in a cache folder under a hash of the settings and of the code that made it.
+
+Chapter *From the linear model to a network*.
 """
 
 import contextlib

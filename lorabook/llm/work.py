@@ -2,6 +2,8 @@
 
 Every cell has a folder of its own, named by the hash of its configuration. A process holds the folder's lock while it
 works there; the lock falls when the process ends. What is finished has a result and is never done again.
+
+Chapter *Fine-tuning Qwen2.5*.
 """
 
 import contextlib

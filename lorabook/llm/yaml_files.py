@@ -1,4 +1,7 @@
-"""YAML as people write it: `2e-4` is a number."""
+"""YAML as people write it: `2e-4` is a number.
+
+Grids of runs are written so (chapter *Fine-tuning Qwen2.5*).
+"""
 
 import re
 

@@ -9,6 +9,9 @@
 - `estimate_noise`, `choose_rank`, `shrunk_lora`, `ridge_lora`: estimators, from X, Y and W0 alone
 - `shrunk_risk`, `ridge_risk`: their risks in the limit
 
+From data alone: `choose_rank`, `shrunk_lora`, `ridge_lora`, `estimate_noise`. Everything else answers "what if": it
+takes the singular values of the shift, which nobody with real data knows.
+
 `singular_values` are those of the shift; features are isotropic with variance 1. For n >= d_x they may have any
 covariance, with the singular values of `shift Sigma_x^{1/2}`. Results from outside the range where the theory was found
 accurate come with an `AccuracyWarning`. Chapters *The exact answer* and *Better than truncation*.

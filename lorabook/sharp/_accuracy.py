@@ -52,16 +52,8 @@ def _reasons(problem: Setting, rank: int, at_threshold: str, with_many: str, min
 
 
 def check_isotropic(X: np.ndarray, needed_by: str) -> None:
-    """Warn if the sample covariance of X is farther from a multiple of the identity than chance allows.
-
-    By John's statistic `U = d_x ||S||_F^2 / (tr S)^2 - 1`, S = X X^T / n, for which `n U - d_x` has mean 1 and standard
-    deviation 2 if the features are isotropic and Gaussian (Ledoit and Wolf 2002).
-    """
-    d_x, n = X.shape
-    gram = X @ X.T if d_x <= n else X.T @ X
-    if not np.any(gram):
-        return
-    excess = (n * (d_x * np.sum(gram**2) / np.trace(gram) ** 2 - 1.0) - d_x - 1.0) / 2.0
+    """Warn if the sample covariance of X is farther from a multiple of the identity than chance allows."""
+    excess = _john(X, X.shape[1])
     if excess > _TOO_FAR:
         warnings.warn(
             f"X has features that are not isotropic, by {excess:.1f} standard deviations of John's statistic; "
@@ -69,3 +61,32 @@ def check_isotropic(X: np.ndarray, needed_by: str) -> None:
             AccuracyWarning,
             stacklevel=3,
         )
+
+
+def check_white(unexplained: np.ndarray, degrees: int, needed_by: str) -> None:
+    """Warn if noise is farther from white than chance allows.
+
+    `unexplained` is `R (I - P_row)`, (d_y, n), what no weights can explain: white noise in `degrees` = n - d_x
+    dimensions. Without degrees there is nothing to test, and next to none hardly anything.
+    """
+    excess = _john(unexplained, degrees)
+    if excess > _TOO_FAR:
+        warnings.warn(
+            f"Y has noise that is not white, by {excess:.1f} standard deviations of John's statistic; {needed_by} "
+            "takes directions in which the noise is strong for signal",
+            AccuracyWarning,
+            stacklevel=3,
+        )
+
+
+def _john(columns: np.ndarray, degrees: int) -> float:
+    """By how many standard deviations the columns are too far from isotropic; they span `degrees` dimensions.
+
+    John's statistic `U = p ||S||_F^2 / (tr S)^2 - 1` of a Gram matrix S of p rows: `degrees U - p` has mean 1 and
+    standard deviation 2 for independent Gaussian entries (Ledoit and Wolf 2002).
+    """
+    size = len(columns)
+    gram = columns @ columns.T if size <= columns.shape[1] else columns.T @ columns
+    if not np.any(gram):
+        return 0.0
+    return float(degrees * (size * np.sum(gram**2) / np.trace(gram) ** 2 - 1.0) - size - 1.0) / 2.0

@@ -9,7 +9,7 @@ from lorabook import formulas
 from lorabook._arrays import Float
 from lorabook.estimators import RankPath, rank_path
 from lorabook.linalg import _EPS, _svd, row_space
-from lorabook.sharp._accuracy import check_isotropic
+from lorabook.sharp._accuracy import check_isotropic, check_white
 from lorabook.sharp._setting import INF, Sizes
 from lorabook.sharp.spikes import estimated_strength
 from lorabook.sharp.thresholds import usefulness_root
@@ -23,7 +23,7 @@ _ISOTROPIC_BELOW = "for n < d_x the theory"
 def estimate_noise(
     X: Float[np.ndarray, "d_x n"], Y: Float[np.ndarray, "d_y n"], W0: Float[np.ndarray, "d_y d_x"]
 ) -> float:
-    """Standard deviation of the noise, from data.
+    """Standard deviation of the noise, from data: the root of its mean variance over the outputs.
 
     For n above the rank of X, from what no weights can explain:
     `sigma^2 = ||R (I - P_row)||_F^2 / (d_y (n - d_x))` with `R = Y - W0 X`, unbiased whatever the features. Otherwise
@@ -41,7 +41,7 @@ def estimate_noise(
     """
     path = rank_path(X, Y, W0)
     X, Y = np.asarray(X, dtype=float), np.asarray(Y, dtype=float)
-    return float(np.sqrt(_noise_square(path, X, Y, _sizes(X, Y))))
+    return float(np.sqrt(_noise_square(path, _unexplained(path, X, Y), _sizes(X, Y))))
 
 
 def choose_rank(X: Float[np.ndarray, "d_x n"], Y: Float[np.ndarray, "d_y n"], W0: Float[np.ndarray, "d_y d_x"]) -> int:
@@ -51,8 +51,13 @@ def choose_rank(X: Float[np.ndarray, "d_x n"], Y: Float[np.ndarray, "d_y n"], W0
     `tau_*^2 = sigma^2 (x_* + d_y)(x_* + k) / x_*` with `usefulness_root` x_* and `estimate_noise` sigma. 0 for
     `|n - d_x| <= 1`. For n >= d_x any feature covariance is allowed.
 
+    The noise must be white, `sigma^2 I`: directions in which coloured noise is strong are counted as signal, and the
+    choice can be far worse than rank 0. If you know the covariance of the noise, whiten the outputs first.
+
     Arguments and errors as in `lora`.
-    Issues AccuracyWarning for n < d_x and features that are not isotropic.
+    Issues AccuracyWarning for n < d_x and features that are not isotropic, and for n > d_x and noise that is not white
+    (by John's statistic of what no weights can explain). For n <= d_x the data cannot show that, for the first few
+    samples more hardly.
     Source: chapter *Better than truncation*.
 
     >>> from lorabook import Task
@@ -64,6 +69,7 @@ def choose_rank(X: Float[np.ndarray, "d_x n"], Y: Float[np.ndarray, "d_y n"], W0
     sizes = seen.sizes
     if sizes.n < sizes.d_x:
         check_isotropic(seen.X, _ISOTROPIC_BELOW)
+    check_white(seen.unexplained, sizes.n - sizes.d_x, "the count of directions")
     if len(seen.x) == 0:
         return 0
     return int(np.sum(seen.x > usefulness_root(sizes.d_y, sizes.k, sizes.kappa)))
@@ -79,7 +85,8 @@ def shrunk_lora(
 
     `W0 + sum_i f(x_i) u_i u_i^T D_FFT`, with `f(x) = x (x^2 - d_y k) / ((x + d_y) (x^2 - d_y k + kappa k (x + d_y)))`
     at the strength x_i that the i-th singular value tells (`estimated_strength`), and 0 for what is not detectable.
-    LoRA is f = 1 up to the rank and 0 beyond; this does at least as well as the best rank, without choosing one.
+    LoRA is f = 1 up to the rank and 0 beyond; in the limit this does at least as well as the best rank, without
+    choosing one. The noise must be white, as in `choose_rank`.
 
     Arguments:
         X, Y, W0: as in `lora`.
@@ -90,7 +97,8 @@ def shrunk_lora(
             default needs them only for n < d_x, and away from n = d_x it was as good or slightly better.
 
     Raises ValueError as `lora` does.
-    Issues AccuracyWarning for features that are not isotropic where they must be.
+    Issues AccuracyWarning for features that are not isotropic where they must be, and as `choose_rank` does for noise
+    that is not white.
     Source: chapter *Better than truncation*.
 
     >>> from lorabook import Task
@@ -104,6 +112,7 @@ def shrunk_lora(
     sizes = seen.sizes
     if observed_norm or sizes.n < sizes.d_x:
         check_isotropic(seen.X, "observed_norm" if observed_norm else _ISOTROPIC_BELOW)
+    check_white(seen.unexplained, sizes.n - sizes.d_x, "shrunk LoRA")
     values = {"x": seen.x, "d_y": sizes.d_y, "k": sizes.k}
     if observed_norm:
         lengths = {r"\|\hat\theta_i z_{i}\|^2": np.mean(seen.X**2) * np.sum(seen.updates**2, axis=1)}
@@ -123,10 +132,10 @@ def ridge_lora(
     `W0 + sum_i sigma sqrt(x_i) (c_u / c_v) u_i [(X X^T + n t_i sigma_x^2 I)^{-1} X v_i]^T` with
     `t_i = d_x (x_i + d_y) / (x_i^2 - d_y k)`; u_i, v_i are singular vectors of the fitted residual, strengths x_i and
     sigma as in `shrunk_lora`, and `sigma_x^2` the mean square of X. Nothing is inverted that is near zero: the risk is
-    finite at n = d_x. Isotropic features.
+    finite at n = d_x. Isotropic features; white noise, as in `choose_rank`.
 
     Arguments and errors as in `lora`.
-    Issues AccuracyWarning for features that are not isotropic.
+    Issues AccuracyWarning for features that are not isotropic, and as `choose_rank` does for noise that is not white.
     Source: chapter *Better than truncation*.
 
     >>> from lorabook import Task
@@ -137,6 +146,7 @@ def ridge_lora(
     """
     seen = _visible(X, Y, W0)
     check_isotropic(seen.X, "ridge-LoRA")
+    check_white(seen.unexplained, seen.sizes.n - seen.sizes.d_x, "ridge-LoRA")
     values = {"x": seen.x, "d_y": seen.sizes.d_y, "k": seen.sizes.k}
     ratios = formulas.overlap_left(**values) / formulas.overlap_right(**values)
     scale = np.sqrt(seen.x / formulas.spiked_square(**values) * ratios)  # of the observed singular value
@@ -155,6 +165,8 @@ class _Visible:
     W0: np.ndarray
     sizes: Sizes
     noise: float
+    unexplained: np.ndarray
+    """What no weights can explain, (d_y, n); zero where that is rounding alone."""
     directions: np.ndarray
     updates: np.ndarray
     x: np.ndarray
@@ -166,10 +178,14 @@ def _visible(X, Y, W0) -> _Visible:
     sizes = _sizes(X, Y)
     squares = path.singular_values**2
     # Without noise the strengths are infinite; the noise that rounding could hide keeps them finite.
-    noise = max(_noise_square(path, X, Y, sizes), _EPS**2 * np.max(squares, initial=1e-300))
+    unexplained = _unexplained(path, X, Y)
+    noise = max(_noise_square(path, unexplained, sizes), _EPS**2 * np.max(squares, initial=1e-300))
+    rounding = sum(Y.shape) * _EPS * (np.linalg.norm(Y) + np.linalg.norm(path.W0 @ X))
+    if sizes.n <= sizes.d_x or np.linalg.norm(unexplained) <= rounding:
+        unexplained = np.zeros_like(Y)
     x = estimated_strength(squares / noise, sizes.d_y, sizes.k) if len(squares) else squares
     found = x > 0.0
-    return _Visible(X, path.W0, sizes, noise, path.directions[:, found], path.updates[found], x[found])
+    return _Visible(X, path.W0, sizes, noise, unexplained, path.directions[:, found], path.updates[found], x[found])
 
 
 def _sizes(X: np.ndarray, Y: np.ndarray) -> Sizes:
@@ -178,11 +194,15 @@ def _sizes(X: np.ndarray, Y: np.ndarray) -> Sizes:
     return Sizes(dimension if dimension < n else len(X), len(Y), n)
 
 
-def _noise_square(path: RankPath, X: np.ndarray, Y: np.ndarray, sizes: Sizes) -> float:
+def _unexplained(path: RankPath, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """`R (I - P_row)`, the residual of full fine-tuning."""
+    return Y - path.weights(path.max_rank) @ X
+
+
+def _noise_square(path: RankPath, unexplained: np.ndarray, sizes: Sizes) -> float:
     if sizes.n > sizes.d_x:
-        unexplained = np.sum((Y - path.weights(path.max_rank) @ X) ** 2)
-        values = {"d_x": sizes.d_x, "d_y": sizes.d_y, "n": sizes.n}
-        return float(formulas.noise_estimate(**values, **{r"\|R (I - P_{\mathrm{row}})\|_F^2": unexplained}))
+        energy = {r"\|R (I - P_{\mathrm{row}})\|_F^2": np.sum(unexplained**2)}
+        return float(formulas.noise_estimate(d_x=sizes.d_x, d_y=sizes.d_y, n=sizes.n, **energy))
     squares = np.zeros(sizes.max_rank)
     squares[: len(path.singular_values)] = path.singular_values**2
     return float(np.median(squares)) / _median_of_noise(sizes)

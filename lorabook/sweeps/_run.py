@@ -4,11 +4,10 @@ import contextlib
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 
 import numpy as np
 
-from lorabook import _validate
+from lorabook import _validate, extras
 from lorabook.sweeps import parts, workers
 from lorabook.sweeps.engines import ENGINES
 from lorabook.sweeps.grid import PRESETS, Grid
@@ -66,7 +65,10 @@ def run(
     _one_of("backend", backend, workers.BACKENDS)
     if jobs != -1:
         _validate.integer("jobs", jobs, 1, meaning="or -1 for all")
-    _require(["joblib", "pandas", "threadpoolctl"] + ["tqdm"] * progress + ["pyarrow"] * (out is not None))
+    packages = ["joblib", "pandas", "threadpoolctl"] + ["tqdm"] * progress + ["pyarrow"] * (out is not None)
+    if backend == "ray":
+        extras.need("ray", *packages, who='a sweep with backend "ray" needs', extras=["cluster"])
+    extras.need(*packages, who="a sweep needs", extras=["book"])
     import pandas as pd
 
     folder = None if out is None else parts.folder(out, name, grid, engine, common_random_numbers)
@@ -169,9 +171,3 @@ def _seeds(seeds, base_seed: int) -> list[int]:
 def _one_of(name: str, value, allowed) -> None:
     if value not in allowed:
         raise ValueError(f"{name} is {value!r}; it must be one of {list(allowed)}")
-
-
-def _require(packages: list[str]) -> None:
-    absent = [name for name in packages if find_spec(name) is None]
-    if absent:
-        raise ModuleNotFoundError(f'a sweep needs {", ".join(absent)}; pip install "lorabook[book]"', name=absent[0])

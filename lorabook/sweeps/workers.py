@@ -8,6 +8,8 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 
+from lorabook import extras
+
 __all__ = ["BACKENDS", "results"]
 
 BACKENDS = ("loky", "ray")
@@ -73,8 +75,8 @@ def _on_ray(jobs: int):
         import ray
         from ray.util.joblib import register_ray
     except ImportError as error:
-        raise ModuleNotFoundError(
-            f'backend "ray" needs the package ray ({error}); pip install "lorabook[cluster]"', name="ray"
+        raise extras.MissingPackageError(
+            f'backend "ray" needs the package ray ({error}); {extras.pip_command(["cluster"])}', name="ray"
         ) from None
     import joblib
 

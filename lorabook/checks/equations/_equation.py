@@ -23,7 +23,9 @@ __all__ = [
     "tends",
 ]
 
-DEFINITION, STATEMENT, STEP = KINDS = ("definition", "statement", "proof step")
+KINDS = ("definition", "statement", "proof step")
+"""What an equation of the table can be."""
+DEFINITION, STATEMENT, STEP = KINDS
 
 
 class Part(NamedTuple):

@@ -194,6 +194,7 @@ def _matrices(c):
     r"+ 8 r \|(B - B_r) M^{1/2}\|^2 + 2 \|B - B_r\|_M^2",
     on=both,
     kind=STATEMENT,
+    own=True,
 )
 def _(c):
     A, B, B_r, half = _matrices(c)
@@ -211,6 +212,7 @@ def _(c):
     r"\|A - B_r\|_M^2 \le 2 r \|(A - B_r) M^{1/2}\|^2",
     r"\le 4 r \|(A - B) M^{1/2}\|^2 + 4 r \|(B - B_r) M^{1/2}\|^2",
     on=both,
+    own=True,
 )
 def _(c):
     A, B, B_r, half = _matrices(c)
@@ -224,6 +226,7 @@ def _(c):
     r"2 \|A - B_r\|_M^2 + 2 \|B_r - B\|_M^2",
     r"\le 8 r \|(A - B) M^{1/2}\|^2 + 8 r \|(B - B_r) M^{1/2}\|^2 + 2 \|B - B_r\|_M^2",
     on=both,
+    own=True,
 )
 def _(c):
     A, B, B_r, half = _matrices(c)
