@@ -1,8 +1,8 @@
 """What other sites show of a page that is linked there (OpenGraph): on every page, also those that Sphinx makes.
 
 `sphinxext.opengraph` makes the tags of the pages of the book. It cuts their text anywhere and keeps TeX, so the
-description is chosen here: the first sentences without formulas. Pages without a source (search, indices, not found),
-which it leaves out, get the book's description. The picture is the README's, on white.
+description is chosen here: whole sentences, up to the first formula. Pages without a source (search, indices, not
+found), which it leaves out, get the book's description. The picture is the README's, on white.
 """
 
 import re
@@ -82,14 +82,14 @@ def describe(
 
 
 def first_words(doctree: nodes.document) -> str:
-    """The first sentences of the page's own text that say it without TeX, up to a length that previews show."""
+    """The page's own first sentences, up to one with a formula or to a length that previews show."""
     text = ""
     for paragraph in doctree.findall(nodes.paragraph):
         if not isinstance(paragraph.parent, nodes.section):
             continue
         for sentence in SENTENCE_END.split(paragraph.astext().replace("\n", " ")):
             if "\\" in sentence or not sentence.endswith((".", "?", "!")):
-                continue
+                return text
             if len(text) + len(sentence) > LENGTH:
                 return text
             text = f"{text} {sentence}".strip()

@@ -125,7 +125,7 @@ def best_sample_size(task: Task) -> float:
 
 
 def is_strong_noise(task: Task) -> bool:
-    """Whether (16) grows with every sample up to the threshold: `tr(Sigma_e) >= sigma_x^2 ||Delta_*||_F^2 (d_x-1)/d_x`.
+    """Whether (16), for a real n, grows up to the threshold: `tr(Sigma_e) >= sigma_x^2 ||Delta_*||_F^2 (d_x-1)/d_x`.
 
     Raises ValueError for anisotropic features.
     Source: Proposition 5 of the paper; chapter *Fewer data than dimensions*.

@@ -69,7 +69,10 @@ def _add_run(commands) -> None:
         "run",
         help="a grid of runs: first the search for each method's learning rate, then the comparison",
         description=f"""\
-Run everything that a grid describes. Grids that come with lorabook, each with a tiny version for two cores:
+Run everything that a grid describes. Learning rates are searched on data that the comparison does not use: on the
+validation split, for the tiny versions on other shifts.
+
+Grids that come with lorabook, each with a tiny version for two cores:
 {_grids()}""",
         epilog=f"""\
 It prints how many runs are done and the table of results. Progress goes to standard error.
@@ -117,7 +120,9 @@ def _add_table(commands) -> None:
         description="Print the mean accuracy of every method and its paired difference to full fine-tuning.",
         epilog=f"""\
 It prints a table for each setting, with 95 % intervals over repeats and test items. Where the interval of a difference
-covers 0, it says "no difference". It may be printed while the grid is still running.
+covers 0, it says "no difference", which means not shown, not equal. The intervals are not corrected for the number of
+comparisons. "*" at a rate: it is the first or the last of the list that was searched. The table may be printed while
+the grid is still running.
 
 examples:
   lorabook llm table tiny --grid noise
@@ -219,8 +224,9 @@ def _grids() -> str:
         "noise": "accuracy against the share of wrong labels (the paper's Figure 2)",
         "samples": "accuracy against the number of examples (the paper's Figure 3)",
         "sizes": "final accuracies of three model sizes on both tasks",
+        "spectra": "updates of full fine-tuning and their singular values (weights are kept)",
     }
-    return "\n".join(f"  {name:<10}{about.get(name, '')}".rstrip() for name in shipped())
+    return "\n".join(f"  {name:<10}{about[name]}" for name in shipped())
 
 
 def _how_to_continue(options) -> str:

@@ -121,7 +121,10 @@ def table(grid: Grid, out) -> str:
             text.append(f"{start}{difference:<22}{line.verdict:<14}{of}")
     if not found:
         return "nothing is finished yet"
-    text += ["", f"95 % intervals over {found[0].spreads_over}; differences are paired"]
+    text += [
+        "",
+        f"95 % intervals over {found[0].spreads_over}; differences are paired, and not corrected for their number",
+    ]
     if ends:
         text.append("* the best rate of a search was the first or the last of its list")
     return "\n".join(text[1:])

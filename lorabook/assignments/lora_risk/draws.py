@@ -6,7 +6,7 @@ import numpy as np
 
 from lorabook import Task, sharp
 from lorabook.assignments._exercise import Case, Mistake
-from lorabook.assignments.lora_risk import mistakes_of_choice, mistakes_of_formulas, oracles
+from lorabook.assignments.lora_risk import mistakes_of_formulas, mistakes_of_validation, oracles
 
 Generator = np.random.Generator
 
@@ -106,7 +106,7 @@ def report(rng: Generator) -> Case:
         fold = rng.permutation(np.arange(30) % 3)
         case = {"X": X, "Y": Y, "W0": task.W0, "fold": fold, "X_test": X_test, "Y_test": Y_test}
         right = oracles.report(**case)
-        if 0 < right["rank"] < 5 and _all_differ(right, mistakes_of_choice.CHOSEN_WRONGLY, case):
+        if 0 < right["rank"] < 5 and _all_differ(right, mistakes_of_validation.CHOSEN_WRONGLY, case):
             return case
 
 

@@ -7,6 +7,7 @@ from lorabook.assignments.lora_risk import (
     mistakes_of_averages,
     mistakes_of_choice,
     mistakes_of_formulas,
+    mistakes_of_validation,
     oracles,
 )
 
@@ -70,7 +71,7 @@ EXERCISES = (
         oracles.cross_validate,
         draws.cross_validate,
         "an array of shape (min(d_x, d_y) + 1,)",
-        mistakes_of_choice.CROSS_VALIDATE,
+        mistakes_of_validation.CROSS_VALIDATE,
         cases=2,
     ),
     Exercise(
@@ -78,7 +79,7 @@ EXERCISES = (
         oracles.report,
         draws.report,
         "a dictionary with the keys rank and test_loss",
-        mistakes_of_choice.REPORT,
+        mistakes_of_validation.REPORT,
         own_numbers=True,
     ),
     Exercise(

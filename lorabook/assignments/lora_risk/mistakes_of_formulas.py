@@ -9,8 +9,9 @@ from lorabook.assignments import Mistake
 from lorabook.assignments.lora_risk import oracles
 
 
-def _inflation(k, N, less=1):
-    return N / (N - k - less) if N - k > less else inf
+def _without_the_one(d_x, n):
+    """The inflation with its pole at n = d_x only."""
+    return max(n, d_x) / abs(n - d_x) if n != d_x else inf
 
 
 def _crossover(
@@ -19,7 +20,7 @@ def _crossover(
     """`crossover` with a wrong quantity; `divisor` is what the noise terms are divided by."""
     N = max(n, d_x)
     k = min(n, d_x) if k is None else k
-    kappa = _inflation(min(n, d_x), N) if kappa is None else kappa
+    kappa = sharp.inflation(d_x, n) if kappa is None else kappa
     outputs = d_y if outputs is None else outputs
     squares = singular_values**2
     tail = np.sum(squares[rank:]) if tail is None else tail
@@ -93,7 +94,7 @@ CROSSOVER = (
     ),
     Mistake(
         "inflation without the minus one",
-        lambda **case: _crossover(**case, kappa=_inflation(*sorted((case["n"], case["d_x"])), less=0)),
+        lambda **case: _crossover(**case, kappa=_without_the_one(case["d_x"], case["n"])),
         "Your inflation becomes infinite at n = d_x only. The mean is infinite one sample away from there too.",
     ),
     Mistake(
@@ -122,7 +123,7 @@ CROSSOVER = (
         "inflated price for every parameter",
         lambda **case: _crossover(
             **case,
-            first=_inflation(*sorted((case["n"], case["d_x"]))) * (case["d_y"] + min(case["n"], case["d_x"])),
+            first=sharp.inflation(case["d_x"], case["n"]) * (case["d_y"] + case["n"]),
         ),
         "All parameters of a direction are inflated in your answer. Those of its output side are not: the data's "
         "inverse acts on inputs.",
@@ -145,8 +146,7 @@ def _with_k(choose):
 
     def change(n, right, d_x, d_y, noise_std):
         k = choose(n, d_x)
-        kappa = _inflation(min(n, d_x), max(n, d_x))
-        root = sharp.usefulness_root(d_y, k, kappa)
+        root = sharp.usefulness_root(d_y, k, sharp.inflation(d_x, n))
         return {
             "edge": noise_std * (sqrt(d_y) + sqrt(k)),
             "visible": noise_std * sqrt(sqrt(d_y * k) / n),
@@ -158,7 +158,7 @@ def _with_k(choose):
 
 def _useful_with(inflation):
     def change(n, right, d_x, d_y, noise_std):
-        root = sharp.usefulness_root(d_y, min(n, d_x), inflation(n, d_x))
+        root = sharp.usefulness_root(d_y, min(n, d_x), inflation(d_x, n))
         return {"useful": noise_std * sqrt(root / n)}
 
     return _each_size(change)
@@ -215,13 +215,13 @@ THRESHOLDS = (
     ),
     Mistake(
         "no inflation in the threshold",
-        _useful_with(lambda n, d_x: 1.0),
+        _useful_with(lambda d_x, n: 1.0),
         "This is when denoising a matrix pays. In regression a direction is also multiplied by the inverse of the "
         "data, which costs a factor.",
     ),
     Mistake(
         "inflation without the minus one in the threshold",
-        _useful_with(lambda n, d_x: _inflation(min(n, d_x), max(n, d_x), less=0)),
+        _useful_with(_without_the_one),
         "At one of your sizes nothing pays, because the mean risk is infinite. Your kappa is finite there.",
     ),
     Mistake(
