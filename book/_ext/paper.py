@@ -8,6 +8,7 @@ from pathlib import Path
 
 import vl_convert
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -123,6 +124,24 @@ class WideTables(SphinxPostTransform):
                 table["classes"].append("colwidths-given")
 
 
+class ReferencesToExercises(SphinxPostTransform):
+    """From another page, sphinx_exercise refers to a label of LaTeX that it does not set, and to LaTeX's number."""
+
+    default_priority = 900  # when references are resolved
+    formats = ("latex",)
+
+    def run(self, **kwargs) -> None:
+        known = getattr(self.env, "sphinx_exercise_registry", {})
+        for reference in list(self.document.findall(addnodes.number_reference)):
+            label = reference.get("refid") or reference["refuri"].partition("#")[2]
+            if label in known and type(reference) is addnodes.number_reference:
+                counted = self.env.toc_fignumbers[known[label]["docname"]].values()
+                number = next(group[label] for group in counted if label in group)
+                text = f"Exercise {'.'.join(map(str, number))}"
+                link = rf"\hyperref[exercise:{label}]{{{text}}}"
+                reference.replace_self(nodes.raw("", link, format="latex"))
+
+
 def on_paper(explorer, folder: Path) -> list[nodes.Node]:
     """Its first picture, drawn into the folder, and the words of that picture."""
     picture, name = explorer.picture(), f"explorer-{explorer.name}.pdf"
@@ -142,10 +161,14 @@ def setup(app: Sphinx) -> dict:
     app.add_post_transform(ExplorersAsPictures)
     app.add_post_transform(ProofsWithoutBox)
     app.add_post_transform(WideTables)
+    app.add_post_transform(ReferencesToExercises)
     app.connect(
         "config-inited", plain_class, priority=900
     )  # after sphinx_jupyterbook_latex
-    app.connect("builder-inited", number_by_chapter, priority=900)
+    app.connect(
+        "builder-inited", number_by_chapter, priority=900
+    )  # after sphinx_jupyterbook_latex
+    app.connect("env-check-consistency", number_below_parts)  # Sphinx has counted
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -155,9 +178,14 @@ def numbered_part(config: Config) -> int:
     return next(i for i, part in enumerate(parts, start=1) if part.numbered)
 
 
-def number_by_chapter(app: Sphinx) -> None:
-    """Theorem 1.2 is the second of chapter 1, though parts are above chapters."""
+def number_by_chapter(app: Sphinx, *_) -> None:
+    """Theorem 1.2 is the second of chapter 1: Sphinx counts such numbers itself, and without regard to parts."""
     app.config.numfig_secnum_depth = 1
+
+
+def number_below_parts(app: Sphinx, *_) -> None:
+    """Equations and figures are counted by LaTeX, in which a chapter is the second level."""
+    app.config.numfig_secnum_depth = 2
 
 
 def plain_class(app: Sphinx, config: Config) -> None:
