@@ -262,10 +262,6 @@ def _all_visible(x, d_x, d_y, n):
     return np.sum(x > sqrt(d_y * min(n, d_x)))
 
 
-def _above_the_edge(x, d_x, d_y, n):
-    return np.sum(x > formulas.gaussian_norm_bound(m=d_y, n=min(n, d_x)))
-
-
 def _useful(x, d_x, d_y, n):
     return np.sum(x > sharp.usefulness_root(d_y, min(n, d_x), sharp.inflation(d_x, n)))
 
@@ -280,11 +276,6 @@ READING = (
         lambda **case: _read(_all_visible, **case),
         "You keep every direction that shows. Between showing and paying there is a zone in which the estimate is too "
         "noisy to help.",
-    ),
-    Mistake(
-        "edge for usefulness",
-        lambda **case: _read(_above_the_edge, **case),
-        "You compare the strengths with the squared edge of the noise. It says nothing about paying.",
     ),
     Mistake(
         "no inflation in the reading",
