@@ -8,6 +8,8 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
+from lorabook._arrays import Integer
+
 __all__ = ["COLORS", "INK", "STYLE", "method_style", "risk_curves", "untrained_style", "use_style"]
 
 INK = "#7a7a7a"
@@ -66,7 +68,7 @@ def use_style() -> None:
         set_matplotlib_formats("svg")
 
 
-def method_style(method: str, rank: int | None = None) -> dict:
+def method_style(method: str, rank: Integer | None = None) -> dict:
     """Line style of a method, the same in every figure: full fine-tuning grey and dashed, LoRA by rank.
 
     >>> method_style("full")["label"], method_style("lora", 4)["label"]
@@ -74,7 +76,6 @@ def method_style(method: str, rank: int | None = None) -> dict:
     """
     if method == "full":
         return {"color": INK, "marker": "x", "linestyle": "--", "label": "full fine-tuning"}
-    rank = int(rank or 0)  # older releases of pandas group by numpy's numbers
     place = int(np.log2(rank)) if rank else 0
     return {
         "color": _CYCLE[place % len(_CYCLE)],

@@ -1,5 +1,7 @@
 """The environments that the chapters run in: what goes into them, and that the right kernel runs."""
 
+import ast
+import fnmatch
 import json
 import os
 import re
@@ -162,6 +164,64 @@ def test_what_fails_is_said_with_its_words(capsys, monkeypatch):
     monkeypatch.setattr(Environment, "prepare", lambda self: environments._run(command))
     assert environments.main(["prepare"]) == 1
     assert "its words" in capsys.readouterr().err
+
+
+# Tests of the library ---------------------------------------------------------------------------------------------
+
+
+def files(module):
+    """The files of a module of the tests or tools; none of a package, and none of the library."""
+    if module.startswith("lorabook"):
+        return []
+    places = (base.joinpath(*module.split(".")) for base in (ROOT, ROOT / "tests", ROOT / "book" / "_ext"))
+    return [place.with_suffix(".py") for place in places if place.with_suffix(".py").exists()]
+
+
+def foreign(path, seen):
+    """Packages that a file of the tests imports, itself or through other files that are not the library's."""
+    if path in seen:
+        return set()
+    seen.add(path)
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module]
+            names += [name for alias in node.names if files(name := f"{node.module}.{alias.name}")]
+        for name in names:
+            found |= set().union(*(foreign(file, seen) for file in files(name))) or {name.partition(".")[0]}
+    return {name for name in found if not (ROOT / name).is_dir() and not files(name)} - set(sys.stdlib_module_names)
+
+
+def test_tests_of_the_library_need_what_its_extras_bring():
+    of_the_book = [re.compile(fnmatch.translate(pattern)) for pattern in environments.OF_THE_BOOK]
+    brought = {"yaml", "IPython"} | {normal(Requirement(line).name).replace("-", "_") for line in EVERYTHING}
+    brought |= {"nbformat", "packaging"}  # with nbval and pytest
+    needed = {}
+    for path in sorted((ROOT / "tests").glob("test_*.py")):
+        if not any(pattern.match(f"tests/{path.name}") for pattern in of_the_book):
+            needed[path.name] = foreign(path, set()) - brought
+    assert len(needed) > 30
+    assert not {name: packages for name, packages in needed.items() if packages}
+
+
+def test_tests_that_the_oldest_leave_out_exist():
+    for name in environments.NOT_WITH_THE_OLDEST:
+        file, _, function = name.partition("::")
+        assert f"def {function}(" in (ROOT / file).read_text("utf-8")
+
+
+@pytest.mark.parametrize("versions", environments.VERSIONS)
+def test_the_library_is_tested_in_its_environment(versions, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Environment, "prepare", lambda self: seen.append(self.name))
+    monkeypatch.setattr(environments.subprocess, "call", lambda command, cwd: seen.append(command) or 5)
+    assert environments.main(["library", "--versions", versions]) == 5
+    name, command = seen
+    assert name == f"book-cluster-llm-dev-{versions}"
+    assert command[0].endswith(f"{name}/bin/python")
+    assert f"--ignore-glob={ROOT}/tests/test_notebooks.py" in command
+    assert ("-W" in command) == (versions == "oldest")
 
 
 # Using them -------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -199,7 +200,7 @@ def test_a_result_says_everything(tmp_path):
         assert score["count"] == count
         assert score["correct"] == score["items"].count("1") == round(score["accuracy"] * count)
     assert {"seconds", "training_seconds", "tokens_per_second", "peak_memory_bytes", "hardware"} <= set(result["cost"])
-    assert result["versions"]["torch"] == torch.__version__
+    assert result["versions"]["torch"] == version("torch")
     assert set(result["hashes"]) == {"weights_before", "weights_after", "train", "test", "code"}
     names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert "weights/adapter_model.safetensors" in names

@@ -114,7 +114,7 @@ def test_two_processes_share_the_work(uninterrupted, processes, tmp_path):
 
 def test_a_half_written_checkpoint_is_not_trusted(tmp_path, monkeypatch):
     grid = Grid.from_dict(QUICK | {"checkpoint_steps": 1})
-    cell = grid.all_cells()[1][0]
+    cell = grid.all_cells()[0][0]  # of the search, which is run whatever rate it finds
     folder = work.folder_of(tmp_path, cell) / "checkpoints" / "checkpoint-3"
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(b"half")

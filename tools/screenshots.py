@@ -11,7 +11,7 @@ SITE, ALBUM = ROOT / "_build" / "html", ROOT / "screenshots"
 
 
 def main() -> None:
-    pages = sorted((SITE / "book").glob("*.html"))
+    pages = sorted((SITE / "book").rglob("*.html"))
     ALBUM.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser.require(), args=browser.FLAGS)
@@ -25,7 +25,8 @@ def main() -> None:
                     page.goto(path.as_uri())
                     page.evaluate("() => window.MathJax?.startup?.promise")
                     page.wait_for_timeout(500)
-                    page.screenshot(path=ALBUM / f"{path.stem}-{scheme}-{width}.png", full_page=True)
+                    name = "-".join(path.relative_to(SITE / "book").with_suffix("").parts)
+                    page.screenshot(path=ALBUM / f"{name}-{scheme}-{width}.png", full_page=True)
                 context.close()
         chromium.close()
     print(f"{len(list(ALBUM.glob('*.png')))} screenshots in {ALBUM}")

@@ -37,6 +37,9 @@ PREAMBLE = r"""
     \setcounter{chapter}{\value{letters}}\renewcommand{\thechapter}{\Alph{chapter}}%
   \fi}
 \AtBeginDocument{\renewcommand{\theHchapter}{\thepart.\arabic{chapter}}}
+% No heading of a statement alone at the foot of a page.
+\usepackage{etoolbox,needspace}
+\BeforeBeginEnvironment{sphinxadmonition}{\needspace{6\baselineskip}}
 % What sphinx_jupyterbook_latex puts around code and around what it printed.
 \newenvironment{sphinxVerbatimInput}{\sphinxsetup{verbatimwithframe=false,VerbatimColor={gray}{0.96}}}{}
 \newenvironment{sphinxVerbatimOutput}{\sphinxsetup{verbatimwithframe=false,VerbatimColor={gray}{1}}}{}
@@ -94,10 +97,24 @@ class ProofsWithoutBox(SphinxPostTransform):
                     child.children if isinstance(child, nodes.admonition) else [child]
                 )
             ]
-            content.append(
-                nodes.raw("", r"\hspace*{\fill}$\square$" + "\n", format="latex")
-            )
+            end = nodes.raw("", r"\hspace*{\fill}$\square$", format="latex")
+            if isinstance(content[-1], nodes.paragraph):
+                content[-1] += end
+            else:
+                content.append(end)
             proof.replace_self(content)
+
+
+class LineBreaks(SphinxPostTransform):
+    """Markdown breaks a line in a table's cell with HTML."""
+
+    default_priority = 50
+    formats = ("latex",)
+
+    def run(self, **kwargs) -> None:
+        for raw in list(self.document.findall(nodes.raw)):
+            if raw["format"] == "html" and raw.astext() in {"<br>", "<br/>", "<br />"}:
+                raw.replace_self(nodes.raw("", r"\newline ", format="latex"))
 
 
 class WideTables(SphinxPostTransform):
@@ -160,6 +177,7 @@ def setup(app: Sphinx) -> dict:
     app.add_post_transform(SvgToPdf)
     app.add_post_transform(ExplorersAsPictures)
     app.add_post_transform(ProofsWithoutBox)
+    app.add_post_transform(LineBreaks)
     app.add_post_transform(WideTables)
     app.add_post_transform(ReferencesToExercises)
     app.connect(

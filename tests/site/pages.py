@@ -1,4 +1,4 @@
-"""The built site: where it is, its pages, and how to know that one is drawn."""
+"""The built site: where it is ($LORABOOK_SITE, or _build/html), its pages, and how to know that one is drawn."""
 
 import os
 from functools import cache

@@ -52,7 +52,7 @@ def bias_and_variance(rng: Generator) -> Case:
 
 
 def compare_ranks(rng: Generator) -> Case:
-    d_x, d_y, draws = int(rng.integers(4, 6)), int(rng.integers(6, 8)), int(rng.integers(7, 10))
+    d_x, d_y, draws = int(rng.integers(4, 6)), int(rng.integers(6, 8)), int(rng.integers(6, 8))
     task = _task(rng, d_x, d_y, rng.uniform(1.0, 2.0, 3), noise_std=1.5)
     X, Y = _sets(rng, task, d_x + int(rng.integers(5, 9)), draws)
     first = int(rng.integers(2, 4))
@@ -102,7 +102,7 @@ def report(rng: Generator) -> Case:
     while True:
         task = _task(rng, 6, 5, rng.uniform(0.6, 1.6, 4), noise_std=2.0)
         X, Y = task.sample(30, rng)
-        X_test, Y_test = task.sample(40, rng)
+        X_test, Y_test = task.sample(20, rng)
         fold = rng.permutation(np.arange(30) % 3)
         case = {"X": X, "Y": Y, "W0": task.W0, "fold": fold, "X_test": X_test, "Y_test": Y_test}
         right = oracles.report(**case)

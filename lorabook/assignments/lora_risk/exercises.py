@@ -18,6 +18,7 @@ EXERCISES = (
         draws.risk_parts,
         "a dictionary with the keys kept and missed, each an array of shape (min(n, d_x, d_y) + 1,)",
         mistakes.RISK_PARTS,
+        cases=3,
     ),
     Exercise(
         "bill",
@@ -25,6 +26,7 @@ EXERCISES = (
         draws.bill,
         "a dictionary with the keys price and credit, each an array of shape (min(n, d_x, d_y),)",
         mistakes.BILL,
+        cases=3,
     ),
     Exercise(
         "bias_and_variance",
