@@ -39,6 +39,7 @@ CELL_TIMEOUT = 900
 OF_THE_BOOK = (
     "tests/site",
     "tests/test_assignment*.py",
+    "tests/test_chapters.py",
     "tests/test_claims.py",
     "tests/test_grading.py",
     "tests/test_notebooks.py",
