@@ -13,12 +13,13 @@ from email.utils import formatdate
 import pytest
 from llm_server import Gate, Scripted, paraphrase
 
+from lorabook.llm import _asking, _rewriting
 from lorabook.llm import paraphrase as module
 from lorabook.llm.paraphrase import Endpoint, augment, augmented, estimate
 from lorabook.llm.tasks import Example
 
 KEY = "sk-very-secret"
-DELAY = module._delay
+DELAY = _asking._delay
 COLD = Example("boolq", "Passage: In 1901 the town of Skive had ice.\n\nQuestion: is ice cold", 1)
 HOT = Example("boolq", "Passage: The sun is hot.\n\nQuestion: is the sun a moon", 0)
 MANY = [Example("boolq", f"Passage: Lake {i} freezes.\n\nQuestion: is ice cold at lake {i}", 1) for i in range(30)]
@@ -27,7 +28,7 @@ MANY = [Example("boolq", f"Passage: Lake {i} freezes.\n\nQuestion: is ice cold a
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(module, "_delay", lambda attempt, after: min(DELAY(attempt, after), 0.05))
+    monkeypatch.setattr(_asking, "_delay", lambda attempt, after: min(DELAY(attempt, after), 0.05))
 
 
 def outcomes(folder):
@@ -154,7 +155,7 @@ def test_trouble_that_stays_is_a_failure_that_is_tried_again(tmp_path):
 
 def test_the_server_names_the_time_to_wait(tmp_path, monkeypatch):
     """0.8 seconds, where without it the first wait is half a second at most."""
-    monkeypatch.setattr(module, "_delay", DELAY)
+    monkeypatch.setattr(_asking, "_delay", DELAY)
     busy = (429, {"Retry-After": "0.8"}, "")
     _, server = run(lambda number, text: busy if number == 1 else paraphrase(text), tmp_path)
     assert server.times[1] - server.times[0] >= 0.8
@@ -211,7 +212,7 @@ def test_what_is_answered_during_a_refusal_is_noted(tmp_path):
 def test_a_refusal_ends_the_waiting_of_others(tmp_path, monkeypatch):
     """The first example waits to be asked again when the second is refused: it is not asked again."""
     waits = threading.Event()
-    monkeypatch.setattr(module, "_delay", lambda attempt, after: waits.set() or 10.0)
+    monkeypatch.setattr(_asking, "_delay", lambda attempt, after: waits.set() or 10.0)
     texts = []
 
     def script(number, text):
@@ -393,7 +394,7 @@ def test_the_rate_is_kept(tmp_path):
 def test_the_estimate_by_hand():
     found = estimate([COLD, HOT], price_in=2.0, price_out=10.0)
     letters = len(COLD.input) + len(HOT.input)
-    tokens_in = (2 * (len(module._REWRITE) + len(module._ANSWER)) + 2 * letters) // 4
+    tokens_in = (2 * (len(_rewriting.REWRITE) + len(_rewriting.ANSWER)) + 2 * letters) // 4
     assert (found.requests, found.input_tokens, found.output_tokens) == (4, tokens_in, letters // 4 + 2)
     assert found.cost == pytest.approx((2 * tokens_in + 10 * (letters // 4 + 2)) / 1e6)
 

@@ -8,21 +8,17 @@ answers it with the right label.
 import contextlib
 import hashlib
 import json
-import math
 import os
-import random
-import re
-import threading
-import time
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
-from email.utils import parsedate_to_datetime
 from itertools import islice
 from pathlib import Path
 
 from lorabook import _validate
 from lorabook._arrays import Integer, Real
+from lorabook.llm._asking import Asker, ExhaustedError, StoppedError
+from lorabook.llm._rewriting import ANSWER, INPUT, REWRITE, VERSION, rewritten
 from lorabook.llm.locks import try_lock
 from lorabook.llm.tasks import Example
 from lorabook.sweeps.parts import write_whole
@@ -30,23 +26,7 @@ from lorabook.sweeps.parts import write_whole
 __all__ = ["CostEstimate", "Endpoint", "Report", "augment", "augmented", "estimate"]
 
 OUTCOMES, REPORT = "outcomes.jsonl", "report.json"
-_VERSION = 2
-"""Of the prompts and of the checks; outcomes of another version count as missing."""
-_ATTEMPTS_AT_FORM = 3
 _LETTERS_A_TOKEN = 4
-_LONGEST_WAIT = 120.0
-_SECRET = 8
-"""Letters from which on a key is a secret, and not a word for a local server that takes any."""
-_INPUT = re.compile(r"Passage: (.*)\n\nQuestion: (.*)", re.DOTALL)
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_INSIDE = re.compile(r"(?<=[\w,;:)] )\w[\w'’-]+")
-"""Words that do not begin a sentence."""
-_REWRITE = (
-    "Rewrite the passage and the question in other words. Keep the meaning, so that the answer stays {answer}. Keep "
-    'every name and every number exactly as it is. Reply with one JSON object that has the two fields "passage" and '
-    '"question", and with nothing else.\n\nPassage: {passage}\n\nQuestion: {question}'
-)
-_ANSWER = "{text}\n\nAnswer the question from the passage alone, with the one word Yes or No."
 
 
 @dataclass(frozen=True)
@@ -105,10 +85,6 @@ class Report:
         return f"{kept}{reasons}{failed}"
 
 
-class _FormError(Exception):
-    """The model's answer has not the form that was asked for."""
-
-
 def estimate(examples: list[Example], price_in: Real = 0.0, price_out: Real = 0.0) -> CostEstimate:
     """What paraphrasing these examples takes, with prices for a million tokens in and out; nothing is asked.
 
@@ -116,8 +92,8 @@ def estimate(examples: list[Example], price_in: Real = 0.0, price_out: Real = 0.
     """
     for name, price in (("price_in", price_in), ("price_out", price_out)):
         _validate.number(name, price)
-    texts = [len(_REWRITE) + len(e.input) for e in _checked(examples)]
-    again = [len(_ANSWER) + len(e.input) for e in examples]
+    texts = [len(REWRITE) + len(e.input) for e in _checked(examples)]
+    again = [len(ANSWER) + len(e.input) for e in examples]
     tokens_in = (sum(texts) + sum(again)) // _LETTERS_A_TOKEN
     tokens_out = sum(len(e.input) for e in examples) // _LETTERS_A_TOKEN + len(examples)
     return CostEstimate(2 * len(examples), tokens_in, tokens_out, (tokens_in * price_in + tokens_out * price_out) / 1e6)
@@ -165,7 +141,8 @@ def augment(
         outcomes = _read(folder)
         keys = {_key(example, endpoint, temperature): example for example in examples}
         missing = {k: e for k, e in keys.items() if outcomes.get(k, {"status": "failed"})["status"] == "failed"}
-        with contextlib.closing(_Asker(endpoint, requests_per_minute, retries, timeout, max_tokens)) as ask:
+        limits = requests_per_minute, retries, timeout, max_tokens
+        with contextlib.closing(Asker(endpoint.base_url, endpoint.model, *limits)) as ask:
             _ask_all(missing, folder, ask, temperature, workers, progress)
         outcomes = _read(folder)
         report = _report([outcomes[key] for key in keys])
@@ -189,153 +166,7 @@ def augmented(examples: list[Example], folder: str | Path) -> list[Example]:
     return examples + list(dict.fromkeys(one for identity in identities for one in kept.get(identity, [])))
 
 
-def _one(example: Example, ask: "_Asker", temperature: float) -> dict:
-    """One example's outcome: kept, or rejected with the reason."""
-    passage, question = _INPUT.fullmatch(example.input).groups()
-    text = _REWRITE.format(answer=example.output, passage=passage, question=question)
-    for _ in range(_ATTEMPTS_AT_FORM):
-        with contextlib.suppress(_FormError):
-            candidate = _parsed(ask(text, temperature))
-            break
-    else:
-        return {"status": "rejected", "reason": "not in the form that was asked for"}
-    if ask.betrayed_by(candidate):
-        return {"status": "rejected", "reason": "the key is in it"}
-    if candidate == example.input:
-        return {"status": "rejected", "reason": "the same words"}
-    if set(_NUMBER.findall(candidate)) != set(_NUMBER.findall(example.input)):
-        return {"status": "rejected", "reason": "other numbers"}
-    if not all(re.search(rf"\b{re.escape(name)}\b", candidate) for name in _names(passage) | _names(question)):
-        return {"status": "rejected", "reason": "a name is missing"}
-    answer = re.match(r"\W*(yes|no)\b", ask(_ANSWER.format(text=candidate), 0.0), re.IGNORECASE)
-    if not answer:
-        return {"status": "rejected", "reason": "asked again, neither yes nor no"}
-    if answer[1].lower() != example.output.lower():
-        return {"status": "rejected", "reason": "asked again, the other answer"}
-    return {"status": "kept", "input": candidate, "label": example.label}
-
-
-def _names(text: str) -> set[str]:
-    """Capitalised words, of two letters at least, that do not begin a sentence; without the 's of a genitive.
-
-    What begins a sentence may be any word, and is not looked at; nor are names that a paraphrase adds.
-
-    >>> sorted(_names("The lake of Skive's mayor, Ann O'Neill. She met Bach in Århus."))
-    ['Ann', 'Bach', "O'Neill", 'Skive', 'Århus']
-    """
-    words = (word.removesuffix("'s").removesuffix("’s") for word in _INSIDE.findall(text))
-    return {word for word in words if word[0].isupper()}
-
-
-def _parsed(answer: str) -> str:
-    """The candidate in the task's form."""
-    found = re.search(r"\{.*\}", answer, re.DOTALL)
-    try:
-        values = json.loads(found[0]) if found else None
-        json.dumps(values, ensure_ascii=False).encode()  # half a pair of surrogates cannot be written
-    except (ValueError, RecursionError):
-        raise _FormError from None
-    if not isinstance(values, dict) or set(values) != {"passage", "question"}:
-        raise _FormError
-    parts = [values["passage"], values["question"]]
-    if not all(isinstance(part, str) and part.strip() for part in parts) or "\n\nQuestion: " in "".join(parts):
-        raise _FormError
-    return "Passage: {}\n\nQuestion: {}".format(*map(str.strip, parts))
-
-
-class _Asker:
-    """Asks one thing, patiently."""
-
-    def __init__(self, endpoint: Endpoint, requests_per_minute, retries: int, timeout: float, max_tokens: int):
-        import openai
-
-        key = os.environ.get("OPENAI_API_KEY")
-        if not key:
-            raise RuntimeError("OPENAI_API_KEY is missing in the environment; local servers take any word")
-        self._openai, self._key, self._model = openai, key, endpoint.model
-        self._client = openai.OpenAI(base_url=endpoint.base_url, api_key=key, timeout=timeout, max_retries=0)
-        self._retries, self._max_tokens = retries, max_tokens
-        self._pause = 60.0 / requests_per_minute if requests_per_minute else 0.0
-        self._turn, self._next = threading.Lock(), 0.0
-        self._stopped = threading.Event()
-
-    def __call__(self, text: str, temperature: float) -> str:
-        refusal = None
-        for attempt in range(self._retries + 1):
-            self._wait_for_turn()
-            try:
-                answer = self._client.chat.completions.create(
-                    model=self._model,
-                    messages=[{"role": "user", "content": text}],
-                    temperature=temperature,
-                    max_tokens=self._max_tokens,
-                )
-                content = answer.choices[0].message.content
-                if not isinstance(content, str):
-                    raise ValueError("an answer without text")
-                return content
-            except self._openai.APIStatusError as error:
-                if error.status_code not in (408, 409, 429) and error.status_code < 500:
-                    refusal = " ".join(str(error).replace(self._key, "[key]").split())[:300]
-                    break
-                reason, after = f"{error.status_code}", error.response.headers.get("retry-after")
-            except (self._openai.OpenAIError, ValueError, AttributeError, TypeError, IndexError) as error:
-                reason, after = type(error).__name__, None
-            if attempt < self._retries:
-                self._sleep(_delay(attempt, after))
-        if refusal is not None:  # raised out here, so that the client's own error, with the key in it, is not its cause
-            raise RuntimeError(f"the endpoint refuses: {refusal}")
-        raise _ExhaustedError(reason)
-
-    def stop(self) -> None:
-        """Let go of what waits for its turn or for another attempt; answers that are under way still come."""
-        self._stopped.set()
-
-    def close(self) -> None:
-        self._client.close()
-
-    def betrayed_by(self, text: str) -> bool:
-        """Whether the text, which goes to a file, has the key in it."""
-        return len(self._key) >= _SECRET and self._key in text
-
-    def _wait_for_turn(self) -> None:
-        with self._turn:
-            now = time.monotonic()
-            start = max(now, self._next)
-            self._next = start + self._pause
-        self._sleep(start - now)
-
-    def _sleep(self, seconds: float) -> None:
-        if self._stopped.wait(seconds):
-            raise _StoppedError
-
-
-class _ExhaustedError(Exception):
-    """All retries are used up."""
-
-
-class _StoppedError(Exception):
-    """Another request was refused for good."""
-
-
-def _delay(attempt: int, after: str | None) -> float:
-    """Seconds: what the server names, or twice as long each time, with a random part so that threads spread out."""
-    named = _seconds(after) if after else math.nan
-    if math.isnan(named):
-        return min(0.5 * 2.0**attempt, 30.0) * random.uniform(0.5, 1.0)
-    return min(max(named, 0.0), _LONGEST_WAIT)
-
-
-def _seconds(after: str) -> float:
-    """From now on, of a Retry-After header: a number or a date; not a number for anything else."""
-    with contextlib.suppress(ValueError):
-        return float(after)
-    with contextlib.suppress(ValueError, OverflowError):
-        return parsedate_to_datetime(after).timestamp() - time.time()
-    return math.nan
-
-
-def _ask_all(missing: dict, folder: Path, ask: _Asker, temperature: float, workers: int, progress: bool) -> None:
+def _ask_all(missing: dict, folder: Path, ask: Asker, temperature: float, workers: int, progress: bool) -> None:
     """Only as many at a time as there are workers; after a refusal no more, but what is answered is still noted."""
     from tqdm.auto import tqdm
 
@@ -349,16 +180,16 @@ def _ask_all(missing: dict, folder: Path, ask: _Asker, temperature: float, worke
         stack.callback(ask.stop)
         while True:
             for key, example in islice(waiting, 0 if refusal else workers - len(running)):
-                running[pool.submit(_one, example, ask, temperature)] = key, example
+                running[pool.submit(rewritten, example, ask, temperature)] = key, example
             if not running:
                 break
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 key, example = running.pop(done)
                 try:
                     outcome = done.result()
-                except _ExhaustedError as error:
+                except ExhaustedError as error:
                     outcome = {"status": "failed", "reason": str(error)}
-                except _StoppedError:
+                except StoppedError:
                     continue
                 except Exception as error:
                     refusal = refusal or error
@@ -413,7 +244,7 @@ def _report(outcomes: list[dict]) -> Report:
 
 def _checked(examples: list[Example]) -> list[Example]:
     for number, example in enumerate(examples, 1):
-        if example.task != "boolq" or not _INPUT.fullmatch(example.input):
+        if example.task != "boolq" or not INPUT.fullmatch(example.input):
             raise ValueError(
                 f"example {number} is not a yes/no question about a passage; only those can be paraphrased"
             )
@@ -425,5 +256,6 @@ def _identity(example: Example) -> str:
 
 
 def _key(example: Example, endpoint: Endpoint, temperature: float) -> str:
-    values = [_VERSION, endpoint.model, float(temperature), _REWRITE, _ANSWER, example.input, example.label]
+    """Of an outcome; one with other prompts or other checks counts as missing."""
+    values = [VERSION, endpoint.model, float(temperature), REWRITE, ANSWER, example.input, example.label]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
