@@ -55,3 +55,17 @@ class Exercise:
     drawn_as: str | None = None
     tolerance: float = 1e-6
     cases: int = 4
+
+
+def told_apart(case: Case, oracle: Callable[..., Any], wrong: tuple[Mistake, ...]) -> bool:
+    """Whether the right answer and those of all mistakes differ from each other, so that each has its own hint.
+
+    For answers that `==` compares: numbers, words, lists and dictionaries of such. A case is drawn until it holds.
+    """
+    answers = []
+    for answer in (oracle, *(mistake.answer for mistake in wrong)):
+        given = answer(**case)
+        if given in answers:
+            return False
+        answers.append(given)
+    return True

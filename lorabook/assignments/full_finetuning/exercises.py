@@ -1,14 +1,13 @@
 """The exercises of problem set 2: what each asks about, on which numbers, and the mistakes that are typical of it."""
 
 from collections.abc import Callable
-from itertools import combinations
 from math import ceil, floor, log
 
 import numpy as np
 
 from lorabook import Task, descent_rate, full_finetune
 from lorabook._arrays import Integer, Real
-from lorabook.assignments._exercise import Case, Exercise, Mistake
+from lorabook.assignments._exercise import Case, Exercise, Mistake, told_apart
 from lorabook.assignments.full_finetuning import mistakes_of_judging as judging
 from lorabook.assignments.full_finetuning import mistakes_of_moments as moments
 from lorabook.assignments.full_finetuning import mistakes_of_training as training
@@ -94,14 +93,13 @@ def _monte_carlo(rng: Generator) -> Case:
     return {"X": X, "Y": Y, "W_star": task.W_star, "noise_std": noise_std}
 
 
-def _told_apart(draw: Callable, oracle: Callable, wrong: tuple[Mistake, ...]) -> Callable:
+def _until_told_apart(draw: Callable, oracle: Callable, wrong: tuple[Mistake, ...]) -> Callable:
     """`draw`, again and again until the right answer and those of all mistakes differ from each other."""
 
     def case(rng: Generator) -> Case:
         while True:
             numbers = draw(rng)
-            answers = [oracle(**numbers), *(mistake.answer(**numbers) for mistake in wrong)]
-            if all(one != other for one, other in combinations(answers, 2)):
+            if told_apart(numbers, oracle, wrong):
                 return numbers
 
     return case
@@ -170,7 +168,7 @@ EXERCISES = (
     Exercise(
         "enough_samples",
         oracles.enough_samples,
-        _told_apart(_enough_samples, oracles.enough_samples, judging.ENOUGH_SAMPLES),
+        _until_told_apart(_enough_samples, oracles.enough_samples, judging.ENOUGH_SAMPLES),
         "a dictionary with the keys best_below and enough_above, both whole numbers",
         judging.ENOUGH_SAMPLES,
         own_numbers=True,
@@ -178,7 +176,7 @@ EXERCISES = (
     Exercise(
         "reading",
         oracles.reading,
-        _told_apart(_reading, oracles.reading, judging.READING),
+        _until_told_apart(_reading, oracles.reading, judging.READING),
         "a letter from A to F",
         judging.READING,
         own_numbers=True,

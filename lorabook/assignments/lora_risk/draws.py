@@ -5,7 +5,7 @@ from math import sqrt
 import numpy as np
 
 from lorabook import Task, sharp
-from lorabook.assignments._exercise import Case, Mistake
+from lorabook.assignments._exercise import Case, told_apart
 from lorabook.assignments.lora_risk import mistakes_of_formulas, mistakes_of_validation, oracles
 
 Generator = np.random.Generator
@@ -106,7 +106,7 @@ def report(rng: Generator) -> Case:
         fold = rng.permutation(np.arange(30) % 3)
         case = {"X": X, "Y": Y, "W0": task.W0, "fold": fold, "X_test": X_test, "Y_test": Y_test}
         right = oracles.report(**case)
-        if 0 < right["rank"] < 5 and _all_differ(right, mistakes_of_validation.CHOSEN_WRONGLY, case):
+        if 0 < right["rank"] < 5 and told_apart(case, oracles.report, mistakes_of_validation.CHOSEN_WRONGLY):
             return case
 
 
@@ -141,16 +141,5 @@ def reading(rng: Generator) -> Case:
         }
         right = oracles.reading(**case)
         follows = texts[right["advice"]] == oracles.READINGS[trend, full_helps]
-        if follows and _all_differ(right, mistakes_of_formulas.READING, case):
+        if follows and told_apart(case, oracles.reading, mistakes_of_formulas.READING):
             return case
-
-
-def _all_differ(right: dict, wrong: tuple[Mistake, ...], case: Case) -> bool:
-    """Whether the right answer and those of all mistakes differ from each other, so that each has its own hint."""
-    answers = [right]
-    for mistake in wrong:
-        answer = mistake.answer(**case)
-        if answer in answers:
-            return False
-        answers.append(answer)
-    return True

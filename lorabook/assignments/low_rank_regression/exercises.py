@@ -6,7 +6,7 @@ approximation, for instance, is LoRA on data without noise.
 
 import numpy as np
 
-from lorabook.assignments import Exercise
+from lorabook.assignments._exercise import Exercise, told_apart
 from lorabook.assignments.low_rank_regression import (
     mistakes_of_lora,
     mistakes_of_reading,
@@ -130,8 +130,7 @@ def _best_rank_case(rng):
         data, task = _fine_tuning(rng, d_y=10, d_x=9, n=30, noise=1.0, shift_rank=5)
         X_new, Y_new = task.sample(60, rng)
         case = {**data, "X_new": X_new, "Y_new": Y_new}
-        answers = [best_rank(**case), *(mistake.answer(**case) for mistake in mistakes_of_reading.BEST_RANK)]
-        if answers[0] > 0 and len(set(answers)) == len(answers):
+        if best_rank(**case) > 0 and told_apart(case, best_rank, mistakes_of_reading.BEST_RANK):
             return case
 
 
@@ -140,8 +139,7 @@ def _ranking_case(rng):
     while True:
         data, task = _fine_tuning(rng, d_y=7, d_x=6, n=9, noise=rng.uniform(1.0, 5.0))
         case = {**data, "W_star": task.W_star, "S": task.feature_cov, "rank": 1}
-        answers = [ranking(**case), *(mistake.answer(**case) for mistake in mistakes_of_reading.RANKING)]
-        if len({tuple(answer) for answer in answers}) == len(answers):
+        if told_apart(case, ranking, mistakes_of_reading.RANKING):
             return case
 
 
