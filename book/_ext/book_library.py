@@ -7,7 +7,7 @@ from types import ModuleType
 
 import lorabook
 
-ELSEWHERE = {"lorabook.assignments"}  # explained on the page for teachers
+WITHIN = {"lorabook.assignments"}  # each package inside is one problem set, which the package itself tells of
 
 
 @cache
@@ -18,7 +18,7 @@ def modules() -> tuple[str, ...]:
 
 def _public(package: ModuleType):
     for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        if info.name.rpartition(".")[2].startswith("_") or info.name in ELSEWHERE:
+        if info.name.rpartition(".")[2].startswith("_") or package.__name__ in WITHIN:
             continue
         inside = package is not lorabook and hasattr(package, "__all__")
         module = importlib.import_module(info.name)

@@ -20,8 +20,7 @@ NOT_ANSWERED = "Not answered yet."
 class ProblemSet:
     """Some exercises, checked one at a time.
 
-    A student's cases are drawn from their id, those of the hidden tests from a seed that the grader chooses. Chapter:
-    Problem sets.
+    A student's cases are drawn from their id, those of the hidden tests from a seed that the grader chooses.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Problem set 2: full fine-tuning, minimum norm, Wishart moments, double descent.
 
 Ten exercises on the chapters *The setting*, *Full fine-tuning*, *Gaussian matrices*, *More data than dimensions* and
-*Fewer data than dimensions*. Chapter: Problem sets.
+*Fewer data than dimensions*. Pages *Problem sets* and *For teachers*.
 """
 
 from lorabook.assignments._problem_set import ProblemSet

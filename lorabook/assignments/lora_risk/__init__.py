@@ -1,6 +1,6 @@
 """Problem set 3: LoRA's risk. The exact decomposition, bias against variance, choosing the rank from data.
 
-Chapters: The LoRA solution, The exact answer, Better than truncation.
+On the chapters *The LoRA solution*, *The exact answer* and *Better than truncation*.
 """
 
 from lorabook.assignments import ProblemSet

@@ -1,6 +1,6 @@
 """Problem set 1: low-rank approximation and reduced-rank regression from scratch.
 
-Chapters: Low-rank approximation, The setting, The LoRA solution.
+On the chapters *Low-rank approximation*, *The setting* and *The LoRA solution*.
 """
 
 from lorabook.assignments import ProblemSet
