@@ -7,7 +7,9 @@ from types import ModuleType
 
 import lorabook
 
-WITHIN = {"lorabook.assignments"}  # each package inside is one problem set, which the package itself tells of
+WITHIN = {
+    "lorabook.assignments"
+}  # each package inside is one problem set, which the package itself tells of
 
 
 @cache

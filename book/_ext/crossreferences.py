@@ -19,6 +19,10 @@ from sphinx.errors import ExtensionError
 
 NAME = re.compile(r"[A-Za-z_][\w.]*(?=(\(.*\))?$)", re.DOTALL)
 CODE = re.compile(r"(?<![`:])``([\w.]+)``(?![`_])")
+LABEL = re.compile(
+    r"(?:(?:Theorem|Lemma|Proposition|Corollary|Definition) )?(?<![`:])``([a-z]+-[\w-]+)``(?![`_])"
+)
+CHAPTER = re.compile(r"Chapter \*[^*]+\*\.")  # which stands below, with a link
 TITLE = "Library objects used here"
 TO_TERM = {"refdomain": "std", "reftype": "term", "refexplicit": True, "refwarn": True}
 
@@ -35,7 +39,11 @@ def setup(app: Sphinx) -> dict:
 def extend_docstring(app, what, name, obj, options, lines: list[str]) -> None:
     """Names of objects become links; the chapters come last."""
     module = book_library.module_of(name)
-    lines[:] = [CODE.sub(lambda m: _linked(m, module, name), line) for line in lines]
+    lines[:] = [
+        CODE.sub(lambda m: _linked(m, module, name), LABEL.sub(_labelled, line))
+        for line in lines
+        if not CHAPTER.fullmatch(line)
+    ]
     sentence = where(what, name)
     if sentence:
         lines += ["", ".. container:: lorabook-chapters", "", f"   {sentence}", ""]
@@ -45,6 +53,14 @@ def _linked(match: re.Match, module: str, own: str) -> str:
     target = _target(match[1], {}, module)
     shown = match[1]
     return f":py:obj:`{shown} <{target}>`" if target and target != own else match[0]
+
+
+def _labelled(match: re.Match) -> str:
+    """A statement or an equation by its number."""
+    if match[1] not in book_sources.labels():
+        return match[0]
+    role = "eq" if match[1].startswith("eq-") else "prf:ref"
+    return f":{role}:`{match[1]}`"
 
 
 def where(what: str, name: str) -> str:

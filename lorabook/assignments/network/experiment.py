@@ -1,6 +1,6 @@
 """The experiment of problem set 4: one task, four in ten labels wrong, one run of each method.
 
-What the runs show is measured here by the library, and in the notebook by the student. Chapter: Problem sets.
+What the runs show is measured here by the library, and in the notebook by the student.
 """
 
 import tempfile

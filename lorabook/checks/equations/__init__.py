@@ -110,7 +110,7 @@ def table(outcomes: list[tuple[Equation, Check | None]], first: str | Integer = 
     if failed:
         lines = [f"({number}): {check.words}: {check.value:.3g} > {check.limit:.3g}" for number, check in failed]
         raise ValueError("equations failed: " + "; ".join(lines))
-    rows = ["| | Equation, what it is, and its check |", "|---|---|"]
+    rows = ["| Number | Equation, what it is, and its check |", "|---|---|"]
     for equation, check in outcomes:
         mark = f"({equation.number}){NO_BREAK + '°' if equation.own else ''}"
         lines = [f"${without_bars(line)}$" for line in equation.latex]
