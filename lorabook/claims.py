@@ -110,7 +110,7 @@ def ledger(outcomes: list[Outcome]) -> str:
             f"{{prf:ref}}`{claim.label}` {claim.statement}<br>Paper: {claim.paper}<br>{{py:obj}}`~{claim.function}`",
             verified or f"None: {claim.no_symbolic}",
             check.words,
-            f"{check.value:.1g}<br>≤ {check.limit:.1g}",
+            f"{_figure(check.value)}<br>≤ {_figure(check.limit)}",
         ]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows)
@@ -123,6 +123,12 @@ def without_bars(latex: str) -> str:
     \Vert A\Vert _F^2
     """
     return latex.replace(r"\|", r"\Vert ").replace("|", r"\vert ")
+
+
+def _figure(value: float) -> str:
+    """One digit of what rounding leaves, two of what is of ordinary size, standard errors in full."""
+    size = abs(value)
+    return f"{value:,.0f}" if 10 <= size < 1e6 else f"{value:.2g}" if 0.01 <= size < 10 else f"{value:.1g}"
 
 
 def _count(number: int, one: str, many: str) -> str:

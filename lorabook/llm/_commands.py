@@ -4,6 +4,7 @@ import io
 import json
 import math
 import sys
+import textwrap
 from pathlib import Path
 
 from lorabook import extras
@@ -155,7 +156,7 @@ def _plan(grid: Grid, out: Path) -> str:
     both = list({cell.id: cell for cell in tried + compared}.values())
     done = sum(work.result_of(out, cell) is not None for cell in both)
     cost = estimates.of_cells(both, grid.keep_weights)
-    lines = [f"{grid.name}: {grid.about}", ""]
+    lines = [*textwrap.wrap(f"{grid.name}: {grid.about}", 80), ""]
     for title, cells in (("search for learning rates", tried), ("comparison", compared)):
         lines.append(f"{title}: {len(cells)} runs")
         for method in dict.fromkeys(cell.method for cell in cells):
@@ -165,11 +166,15 @@ def _plan(grid: Grid, out: Path) -> str:
     lines += [
         "",
         f"{done} of {len(both)} are done already",
-        f"all together about {_duration(cost.hours)} of {unit}, at {_rates(unit)}",
+        f"all together about {_duration(cost.hours)} of {unit},",
+        f"  at {_rates(unit)}",
         f"memory at most {_bytes(cost.memory)}; disk {_bytes(cost.disk)}, checkpoints of one run included",
     ]
     if len(compared) > 1:
-        lines.append("where a searched rate differs between choices, the comparison has more runs than these at first")
+        lines += [
+            "where a searched rate differs between choices,",
+            "  the comparison has more runs than these at first",
+        ]
     return "\n".join(lines)
 
 

@@ -123,7 +123,8 @@ def table(grid: Grid, out) -> str:
         return "nothing is finished yet"
     text += [
         "",
-        f"95 % intervals over {found[0].spreads_over}; differences are paired, and not corrected for their number",
+        f"95 % intervals over {found[0].spreads_over};",
+        "differences are paired, and not corrected for their number",
     ]
     if ends:
         text.append("* the best rate of a search was the first or the last of its list")
