@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from formula_cases import estimation, exact_answer, gaussian_matrices, overdetermined, underdetermined
 
 from lorabook import formulas
 from lorabook.formulas import FORMULAS
-from tests.formula_cases import estimation, exact_answer, gaussian_matrices, overdetermined, underdetermined
 
 CASES = (estimation, gaussian_matrices, overdetermined, underdetermined, exact_answer)
 

@@ -67,7 +67,7 @@ def double_backticks(app, what, name, obj, options, lines: list[str]) -> None:
 
 def keep_sentences(app, what, name, obj, options, lines: list[str]) -> None:
     """Napoleon takes what stands before the first colon of a constant's docstring for a type; here it never is."""
-    if what in ("data", "attribute"):
+    if what in ("data", "attribute", "property"):
         lines[:] = app.env.temp_data["lorabook docstring"]
 
 
