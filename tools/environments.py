@@ -43,6 +43,7 @@ OF_THE_BOOK = (
     "tests/test_claims.py",
     "tests/test_grading.py",
     "tests/test_notebooks.py",
+    "tests/test_paper.py",
     "tests/test_reference.py",
 )
 """Tests of what the book is built with, which no extra brings."""

@@ -135,7 +135,7 @@ def widths(columns: list[tuple[str, ...]]) -> list[int]:
     """In points: room for the longest word of each column, and what is left to where the text is long.
 
     >>> widths([("theorem", "yes"), ("a long line of text", "short")])
-    [100, 351]
+    [56, 395]
     """
     words = [
         [len(word) for text in column for word in text.split()] for column in columns
