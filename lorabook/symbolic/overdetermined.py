@@ -152,7 +152,11 @@ def infinite_mean() -> Proof:
     return Proof(
         "a mean that grows without bound",
         (
-            Step("n = d_x", sympy.Integral(x ** sympy.Rational(-3, 2), (x, cut, 1)), 2 / sympy.sqrt(cut) - 2),
-            Step("n = d_x + 1 or d_x - 1", sympy.Integral(1 / x, (x, cut, 1)), sympy.log(1 / cut)),
+            Step(
+                "as many samples as inputs",
+                sympy.Integral(x ** sympy.Rational(-3, 2), (x, cut, 1)),
+                2 / sympy.sqrt(cut) - 2,
+            ),
+            Step("one sample more or less", sympy.Integral(1 / x, (x, cut, 1)), sympy.log(1 / cut)),
         ),
     )
