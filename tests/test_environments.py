@@ -190,7 +190,11 @@ def foreign(path, seen):
             names += [name for alias in node.names if files(name := f"{node.module}.{alias.name}")]
         for name in names:
             found |= set().union(*(foreign(file, seen) for file in files(name))) or {name.partition(".")[0]}
-    return {name for name in found if not (ROOT / name).is_dir() and not files(name)} - set(sys.stdlib_module_names)
+    return {
+        name
+        for name in found
+        if not any((folder / name).is_dir() for folder in (ROOT, ROOT / "tests")) and not files(name)
+    } - set(sys.stdlib_module_names)
 
 
 def test_tests_of_the_library_need_what_its_extras_bring():

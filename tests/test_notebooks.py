@@ -20,7 +20,7 @@ CHAPTERS = [
     ROOT / f"{entry['file']}.ipynb" for part in TOC["parts"] if part.get("numbered") for entry in part["chapters"]
 ]
 # The tags in use. Those that would let a cell fail or go unrun (nbval-skip, raises-exception) are not among them.
-TAGS = {"hide-input", "hide-cell", "remove-cell", "remove-input", "nbval-ignore-output"}
+TAGS = {"hide-input", "hide-cell", "remove-cell", "remove-input", "nbval-ignore-output", "wrap"}
 LONGEST_CELL = 45
 NO_TEXT = re.compile(r"<(IPython\.core\.display\.\w+ object|[\w.]+ at 0x\w+)>")
 
