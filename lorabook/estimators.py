@@ -135,8 +135,8 @@ class RankPath:
     def excess_risks(self, task: Task) -> Float[np.ndarray, " ranks"]:
         """Excess risk of every rank 0, 1, …, max_rank, shape (max_rank + 1,); squared units of y.
 
-        By the exact decomposition (D1), `E(W_r) = ||P_r (W_FFT - W_*) S||_F^2 + ||(I - P_r) (W_* - W0) S||_F^2` with
-        `S S^T = Sigma_x`: a sum of squares for each rank, without cancellation.
+        By the exact decomposition of the risk, `E(W_r) = ||P_r (W_FFT - W_*) S||_F^2 + ||(I - P_r) (W_* - W0) S||_F^2`
+        with `S S^T = Sigma_x`: a sum of squares for each rank, without cancellation.
 
         Raises ValueError if `task` is not a Task or its weights have another shape than W0.
         """
@@ -144,7 +144,7 @@ class RankPath:
         return kept + missed
 
     def risk_parts(self, task: Task) -> tuple[Float[np.ndarray, " ranks"], Float[np.ndarray, " ranks"]]:
-        """The two terms of (D1) for every rank 0, 1, …, max_rank: error in what is kept, and what is missed.
+        """The two terms of LoRA's risk for every rank 0, 1, …, max_rank: error in what is kept, and what is missed.
 
         `||P_r (W_FFT - W_*) S||_F^2`, which grows with the rank, and `||(I - P_r) (W_* - W0) S||_F^2`, which falls.
 

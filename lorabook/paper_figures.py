@@ -31,7 +31,7 @@ class PaperFigure:
     x_label: str
     log_x: bool
     bound_rank: int
-    """The rank whose sharpened bound is drawn."""
+    """The rank whose sharp bound is drawn."""
     alt: str
 
 
@@ -44,7 +44,7 @@ _DRAWN = (
 FIGURES = {
     "fig1a": PaperFigure(
         "ratio",
-        "d_x / n",
+        "$d_x / n$",
         True,
         4,
         f"{_AGAINST}the ratio of inputs to samples, with strong noise{_DRAWN}. Full fine-tuning peaks where the "
@@ -62,7 +62,7 @@ FIGURES = {
     ),
     "fig10a": PaperFigure(
         "ratio",
-        "d_x / n",
+        "$d_x / n$",
         True,
         4,
         f"{_AGAINST}the ratio of inputs to samples, with weak noise{_DRAWN}. Below the threshold full fine-tuning "
@@ -102,7 +102,7 @@ def paper_figure(preset: str, table: pd.DataFrame, theory: bool = True) -> Figur
 
     Markers are means over the seeds, bands one standard deviation (ddof 0) to either side, as in the paper. With
     `theory`, lines of the same colour are the exact limits of `predictions`, dotted where they come with a warning and
-    absent where the theory refuses; the thin line is the sharpened bound (Theorem 2' or 4') of one rank. The dotted
+    absent where the theory refuses; the thin line is the sharp bound of one rank, `bounds.lora_bound_sharp`. The dotted
     grey line is the risk of not training, `untrained_risks`.
 
     Raises ValueError for an unknown preset or a table without rows of it.
@@ -129,7 +129,7 @@ def paper_figure(preset: str, table: pd.DataFrame, theory: bool = True) -> Figur
     if theory:
         style = method_style("lora", layout.bound_rank)
         xs, values = _sharp_bounds(grid, layout, table["seed"].unique())
-        label = f"sharpened bound, r = {layout.bound_rank}"
+        label = f"sharp bound, r = {layout.bound_rank}"
         ax.plot(xs, values, color=style["color"], linewidth=0.7, linestyle="-.", label=label)
     ax.set(xlabel=layout.x_label, ylabel="excess risk (squared units of y)", yscale="log")
     if layout.log_x:

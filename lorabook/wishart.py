@@ -143,7 +143,7 @@ def inverse_trace_square(size: Integer, dof: Integer) -> float:
     """`f_2(k, N) = E (tr W_k(N)^{-1})^2 = k (k (M - 2) + 2) / (M (M - 1) (M - 3))`, M = N - k; infinite for M <= 3.
 
     Raises ValueError unless 1 <= size <= dof.
-    Source: Theorem 2' of chapter *More data than dimensions*.
+    Source: not in the paper; the sharp bound of chapter *More data than dimensions*.
 
     >>> inverse_trace_square(1, 7)  # E 1 / chi^4 with 7 degrees of freedom is 1 / (5 * 3)
     0.06666666666666667
@@ -162,7 +162,8 @@ def inverse_smallest(
     standard error understates the error. Size 1 is exact.
 
     Raises ValueError unless 1 <= size <= dof, power is 1 or 2, and draws is an integer of at least 2.
-    Source: section *The smallest eigenvalue* of chapter *Gaussian matrices*; used in Theorems 2 and 4.
+    Source: section *The smallest eigenvalue* of chapter *Gaussian matrices*; used in Theorems 2 and 4
+    of the paper.
 
     >>> inverse_smallest(1, 7)
     Estimate(value=0.2, standard_error=0.0)
@@ -181,7 +182,7 @@ def inverse_smallest(
 
 
 def inverse_smallest_bound(size: Integer, dof: Integer, power: Integer = 1) -> float:
-    """Closed upper bound of `E lambda_min(W_k(N))^{-power}`, power 1 or 2 (L12); infinite where the mean is.
+    """Closed upper bound of `E lambda_min(W_k(N))^{-power}`, power 1 or 2; infinite where the mean is.
 
     With p = (N - k + 1) / 2, C as displayed in the chapter, and
     `F(x) = min{1, C x^p / p, exp(-(sqrt N - sqrt k - sqrt x)_+^2 / 2)} >= P(lambda_min <= x)`, it is

@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 from dataclasses import replace
+from html import escape
 
 import matplotlib as mpl
 import numpy as np
@@ -15,6 +16,7 @@ mpl.use("agg")
 
 from lorabook import Task, figures, rank_path, sampler, sharp, widgets, wishart
 from lorabook.explorers import EXPLORERS, Axis, Control, Curve, Explorer, Picture, Points
+from lorabook.explorers._model import number
 
 NAMES = sorted(EXPLORERS)
 NUMBER = re.compile(r"-?\d[\d,]*\.?\d*(?:e[+-]?\d+)?")
@@ -94,23 +96,27 @@ def test_a_page_holds_the_picture_of_every_setting(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_key_of_a_page_shows_the_colour_and_the_dash_of_every_curve(name):
+def test_the_key_of_a_page_shows_colour_dash_and_mark_of_every_curve(name):
     """Full fine-tuning and not training have one colour and differ by the dash alone."""
     explorer = small(EXPLORERS[name])
     html = widgets.page(explorer)
+    entries = re.findall(r"<li><svg [^>]*>(.*?)</svg>(.*?)</li>", html)
+    assert [label for _, label in entries] == list(dict.fromkeys(escape(c.label, quote=True) for c in explorer.curves))
+    symbols = {label: symbol for symbol, label in entries}
+    assert len(set(symbols.values())) == len(symbols)
+    marks = {"line": "<path", "points": "<circle", "bars": "<rect"}
+    for curve in explorer.curves:
+        symbol = symbols[escape(curve.label, quote=True)]
+        assert marks[curve.mark] in symbol
+        assert set(re.findall("#[0-9a-f]{6}", symbol)) == {curve.color}
+        assert curve.mark != "line" or ('dasharray="1 0"' in symbol) == (curve.dash == "solid")
     spec = json.loads(re.search(r'lorabook-content">(.*?)</script>', html, re.DOTALL)[1])["spec"]
     (line,) = [layer["encoding"] for layer in spec["layer"] if layer["mark"]["type"] == "line"]
-    scales = [line[channel]["scale"] for channel in ("color", "strokeDash")]
-    assert scales[0]["domain"] == scales[1]["domain"] == list(dict.fromkeys(c.label for c in explorer.curves))
-    assert line["color"]["legend"] == line["strokeDash"]["legend"]  # the condition on which Vega makes one key of two
-    looks = {
-        label: (color, str(dash)) for label, color, dash in zip(*scales[0].values(), scales[1]["range"], strict=True)
-    }
-    lines = {looks[curve.label] for curve in explorer.curves if curve.mark == "line"}
-    assert len(lines) == len({curve.label for curve in explorer.curves if curve.mark == "line"})
-    for curve in explorer.curves:
-        assert looks[curve.label][0] == curve.color
-        assert curve.mark != "line" or (looks[curve.label][1] == "[1, 0]") == (curve.dash == "solid")
+    colors, dashes = (line[channel]["scale"] for channel in ("color", "strokeDash"))
+    for label, color, dash in zip(colors["domain"], colors["range"], dashes["range"], strict=True):
+        symbol = symbols[escape(label, quote=True)]
+        assert color in symbol
+        assert "<path" not in symbol or f'dasharray="{" ".join(map(str, dash))}"' in symbol
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -169,7 +175,7 @@ def test_the_risk_explorers_show_draws_and_exact_means():
     assert over_rank.series["theory"].y[0] == pytest.approx(40 * 20)
     assert over_rank.series["untrained"].y == pytest.approx([40 * 20, 40 * 20])
     best = int(np.argmin(over_rank.series["drawn"].y))
-    assert f"rank {best} has the least excess risk, {over_rank.series['drawn'].y[best]:.4g}" in over_rank.words
+    assert f"rank {best} has the least excess risk, {number(over_rank.series['drawn'].y[best])}" in over_rank.words
 
 
 def test_draws_lie_around_the_lines():
@@ -188,7 +194,7 @@ def test_the_rank_path_is_that_of_the_data_set():
     picture = EXPLORERS["rank-path"].picture(n=40, noise_std=2, shift_rank=4, seed=3)
     assert picture.series["risk"].y == pytest.approx(risks)
     assert picture.series["error"].y + picture.series["missed"].y == pytest.approx(risks)
-    assert f"Rank {np.argmin(risks)} has the least excess risk on this data set, {risks.min():.4g}" in picture.words
+    assert f"Rank {np.argmin(risks)} has the least excess risk on this data set, {number(risks.min())}" in picture.words
 
 
 def test_the_wishart_histogram_is_a_density_beside_the_law():
@@ -198,7 +204,7 @@ def test_the_wishart_histogram_is_a_density_beside_the_law():
     assert law.y == pytest.approx(wishart.marchenko_pastur_density(law.x, 0.5))
     inside = (bars.x > 0.2) & (bars.x < 2.7)
     assert np.median(np.abs(np.interp(bars.x[inside], law.x, law.y) / bars.y[inside] - 1)) < 0.15
-    assert f"exact {wishart.inverse_trace(100, 200):.4g}" in picture.words
+    assert f"exact {number(wishart.inverse_trace(100, 200))}" in picture.words
 
 
 def test_bounds_lie_above_the_risk_and_in_their_order():
@@ -223,6 +229,15 @@ def test_shrinkage_beats_truncation_and_ridge_has_no_peak():
     assert (series["shrunk"].y <= 1.02 * series["lora"].y).all()  # LoRA's line has a correction for finite sizes
     assert (series["shrunk"].y < 0.9 * series["lora"].y).mean() > 0.5
     assert (np.diff(series["ridge"].y) < 0).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_words_have_no_exponent_for_an_ordinary_number(name):
+    """Below a million; a mean over draws next to the threshold may be larger, and a rounding error is tiny."""
+    explorer = EXPLORERS[name]
+    for setting in [explorer.start, *corners(explorer)]:
+        for found in re.findall(r"\d[\d.]*e[+-]\d+", explorer.picture(**setting).words):
+            assert not 1e-3 < float(found) < 1e6
 
 
 # The model ----------------------------------------------------------------------------------------------------------

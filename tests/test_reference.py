@@ -1,16 +1,19 @@
 """The reference: every object, symbol, term and source leads to its place in the book, and the book leads back."""
 
 import re
+from types import SimpleNamespace
 
 import book_library
 import book_sources
 import book_uses
 import first_use
 import pytest
-from accessible_markup import correct_roles, name_buttons
+from accessible_markup import correct_roles, improve, name_buttons
 from book_sources import Piece
 from bs4 import BeautifulSoup
 from crossreferences import where
+from docutils import nodes
+from docutils.utils import new_document
 from pybtex.database import parse_file
 
 ROOT = book_sources.ROOT
@@ -232,3 +235,38 @@ def test_buttons_that_unfold_the_contents_have_a_name():
     assert icon["aria-label"] == "Pages of The library"
     assert "aria-label" not in words.attrs
     name_buttons(None, "search", "search.html", {}, None)
+
+
+def improved(*content, builder="html"):
+    document = new_document("page")
+    document += content
+    improve(SimpleNamespace(builder=SimpleNamespace(format=builder)), document, "book/lora")
+    return document
+
+
+def test_a_formula_and_its_punctuation_stay_on_one_line():
+    def sentence():
+        return nodes.paragraph("", "", *map(nodes.Text, ["of A ("]), nodes.math("", "n"), nodes.Text("), where "))
+
+    (together,) = improved(sentence()).findall(nodes.inline)
+    assert together["classes"] == ["lorabook-unbroken"]
+    assert together.astext() == "(n),"
+    assert improved(sentence()).astext() == improved(sentence(), builder="latex").astext() == "of A (n), where "
+    assert not list(improved(sentence(), builder="latex").findall(nodes.inline))
+    alone = nodes.paragraph("", "", nodes.math("", "n"), nodes.math("", "m"), nodes.Text(" and "), nodes.math("", "k"))
+    assert not list(improved(alone).findall(nodes.inline))
+
+
+def test_an_image_of_a_figure_scrolls_in_a_box_of_its_own():
+    figure = nodes.figure("", nodes.image(uri="a.svg"), nodes.caption("", "Words."))
+    box, caption = next(improved(figure).findall(nodes.figure))
+    assert box["classes"] == ["lorabook-figure"]
+    assert isinstance(box[0], nodes.image)
+    assert caption.astext() == "Words."
+
+
+def test_a_link_in_a_title_begins_after_the_space():
+    title = nodes.title("", "", nodes.Text("Solution to"), nodes.reference("", " Exercise 2.1"))
+    title = next(improved(title).findall(nodes.title))
+    assert title.astext() == "Solution to Exercise 2.1"
+    assert title[-1].astext() == "Exercise 2.1"

@@ -1,4 +1,4 @@
-"""Upper bounds of LoRA's mean risk in the paper's shape: Theorems 2, 4, Propositions 4, 6, Corollaries 1, 2."""
+"""Upper bounds of LoRA's mean risk in the paper's shape: its Theorems 2, 4, Propositions 4, 6, Corollaries 1, 2."""
 
 from typing import Literal
 
@@ -47,9 +47,9 @@ def lora_bound(task: Task, n: Integer, rank: Integer, draws: Integer = 4000, see
     """Upper bound of LoRA's mean risk, the square not split: terms `bias`, `square`, `tail`, and `cross`.
 
     `2 r (s_{r+1}(Delta_*) sqrt(E[kappa lambda_max(Sigma_hat)]) + 2 (sqrt k + sqrt d_y) sqrt(lambda_max(Sigma_e) E kappa
-    / n))^2 + T_r`. For n >= d_x this is Theorem 2, with T_r the inevitable error. For n < d_x it is V' of Theorem 4 and
-    the bias B of full fine-tuning is added: the bound is `B + V'` for isotropic features and `(sqrt B + sqrt V')^2`,
-    that is a term `cross` of `2 sqrt(B V')`, otherwise.
+    / n))^2 + T_r`. For n >= d_x this is the paper's Theorem 2, with T_r the inevitable error. For n < d_x it is
+    V' of its Theorem 4 and the bias B of full fine-tuning is added: the bound is `B + V'` for isotropic features and
+    `(sqrt B + sqrt V')^2`, that is a term `cross` of `2 sqrt(B V')`, otherwise.
 
     The moments of kappa_X are simulated (`draws`, `seed`), and the terms have standard errors accordingly; infinite for
     `|n - d_x| <= 1`, unless there is neither noise nor a tail for them to multiply.
@@ -76,11 +76,11 @@ def lora_bound_three_terms(
     draws: Integer = 4000,
     seed: Seed = 0,
 ) -> Terms:
-    """The three-term forms (12) and (17): terms `bias`, `variance`, `tail_operator`, `tail_frobenius`, and `cross`.
+    """The paper's forms (12), (17) of three terms: `bias`, `variance`, `tail_operator`, `tail_frobenius`, `cross`.
 
     `16 r lambda_max(Sigma_e) (sqrt k + sqrt d_y)^2 E kappa / n + 4 r E[kappa lambda_max(Sigma_hat)] s_{r+1}^2(Delta_*)`
     plus `lambda_max(Sigma_x) sum_{i>r} s_i^2(Delta_*)`, the sum up to n if n < d_x. With `constants="paper"`
-    they are what the paper's route, splitting off the tail by Lemma 11, leads to when it is followed here: 64,
+    they are what the paper's route, splitting off the tail by its Lemma 11, leads to when it is followed here: 64,
     `16 E[kappa lambda_max(Sigma_hat)] + 8 lambda_max(Sigma_x)` and 2. All constants are derived in this book.
 
     Raises ValueError unless 1 <= rank <= min(d_x, d_y) and constants is "book" or "paper".
@@ -127,8 +127,8 @@ def lora_bound_exact_rank(task: Task, n: Integer, rank: Integer, draws: Integer 
 def lora_variance_limit(task: Task, n: Integer, rank: Integer, constant: Real = 16.0) -> float:
     """What the variance term tends to: `C r lambda_max(Sigma_e) (sqrt k + sqrt d_y)^2 / (sqrt N - sqrt k)^2`.
 
-    In the proportional limit, k / N to a number in (0, 1); C = 16 for Theorems 2 and 4, 8 for the Corollaries. For
-    n < d_x features must be isotropic. Infinite at n = d_x.
+    In the proportional limit, k / N to a number in (0, 1); C = 16 for the paper's Theorems 2 and 4, 8 for its
+    Corollaries. For n < d_x features must be isotropic. Infinite at n = d_x.
 
     Raises ValueError unless 1 <= rank <= min(d_x, d_y), or for n < d_x with anisotropic features.
     Source: Propositions 4 and 6 of the paper.

@@ -1,4 +1,4 @@
-"""Sharp bounds of LoRA's mean risk (Theorems 2' and 4') and the strong-signal limits, for Gaussian data.
+"""Sharp bounds of LoRA's mean risk and the strong-signal limits, for Gaussian data.
 
 LoRA's risk is `||P E K||^2 + ||(I - P) Delta_* Sigma_x^{1/2}||^2`, for n < d_x plus a bias. The first part is bounded
 by the smallest of V_0, V_1, V_2, the second by the smallest of S_0, S_1, S_2; each is infinite outside its own range.
@@ -38,9 +38,9 @@ def lora_bound_sharp(task: Task, n: Integer, rank: Integer, draws: Integer = 400
     """Sharp upper bound of LoRA's mean risk for Gaussian data: terms `bias`, `variance`, `signal`, `cross`.
 
     `bias` is that of full fine-tuning, `variance` bounds the noise that is kept, V = min(V_0, V_1, V_2), and `signal`
-    what is discarded of the shift, S = min(S_0, S_1, S_2), with the formulas of Theorem 2' (12') and 4' (17');
-    `options` says which was smallest. Moments of extreme eigenvalues enter by `wishart.inverse_smallest_bound`. Only
-    chi in S_2 is simulated, and raised by three standard errors. For n < d_x and anisotropic features the bound is
+    what is discarded of the shift, S = min(S_0, S_1, S_2), with the formulas of the two chapters' theorems; `options`
+    says which was smallest. Moments of extreme eigenvalues enter by `wishart.inverse_smallest_bound`. Only chi in S_2
+    is simulated, and raised by three standard errors. For n < d_x and anisotropic features the bound is
     `(sqrt B + sqrt V)^2 + S`, its `cross` term `2 sqrt(B V)`: two moments in V are simulated and raised likewise, and
     B, in closed form elsewhere, is simulated and comes with its standard error.
 
@@ -100,7 +100,7 @@ def strong_signal_risk(task: Task, n: Integer) -> Terms:
 
 @dataclass(frozen=True)
 class _Problem:
-    """The numbers that Theorems 2' and 4' are functions of."""
+    """The numbers that the two sharp bounds are functions of."""
 
     n: int
     d_x: int
@@ -138,7 +138,7 @@ class _Problem:
 
     @property
     def under(self) -> bool:
-        """Whether the projection onto the seen inputs may be used: Theorem 4', isotropic features."""
+        """Whether the projection onto the seen inputs may be used: n < d_x, isotropic features."""
         return self.n < self.d_x and self.isotropic
 
     @property

@@ -10,7 +10,16 @@ import numpy as np
 
 from lorabook._arrays import Real
 
-__all__ = ["Axis", "Control", "Curve", "Explorer", "Picture", "Points"]
+__all__ = ["Axis", "Control", "Curve", "Explorer", "Picture", "Points", "number"]
+
+
+def number(value: Real, digits: int = 4) -> str:
+    """A number in words: this many digits, and all of those before the point up to a million.
+
+    >>> number(0.12345), number(1349.51), number(102_583.4), number(102_583.4, 2), number(2e8)
+    ('0.1235', '1,350', '102,583', '102,583', '2e+08')
+    """
+    return f"{value:,.0f}" if 10 ** (digits - 1) <= abs(value) < 1e6 else f"{value:.{digits}g}"
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ class Control:
     @staticmethod
     def text(value) -> str:
         """A value as the control shows it."""
-        return value if isinstance(value, str) else f"{value:,.4g}" if value >= 10_000 else f"{value:.4g}"
+        return value if isinstance(value, str) else number(value)
 
 
 @dataclass(frozen=True)

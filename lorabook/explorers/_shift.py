@@ -14,7 +14,7 @@ SHIFT_RANK = Control("shift_rank", "rank of the shift", (1, 2, 3, 4, 6, 8, 12, 1
 DECAY = Control(
     "decay", "decay of its singular values", (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0), start=0.0, page=(0.0, 0.5)
 )
-D_Y = Control("d_y", "outputs d_y", (10, 20, 40, 80), start=40, page=(20, 40))
+D_Y = Control("d_y", "number of outputs", (10, 20, 40, 80), start=40, page=(20, 40))
 UNTRAINED = Curve("untrained", untrained_style()["label"], untrained_style()["color"], dash="dotted")
 """The line of the pre-trained model, whose risk is the energy of the shift."""
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lorabook import Task, rank_path
-from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points
+from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points, number
 from lorabook.figures import COLORS, INK
 
 __all__ = ["RANK_PATH"]
@@ -25,9 +25,9 @@ def _picture(n, noise_std, shift_rank, seed) -> Picture:
         "risk": Points(ranks, risks),
     }
     words = (
-        f"Rank {best} has the least excess risk on this data set, {risks[best]:.4g}: error in what it keeps "
-        f"{error[best]:.4g}, shift that it misses {missed[best]:.4g}. Full fine-tuning has {risks[-1]:.4g}, not "
-        f"training {risks[0]:.4g}."
+        f"Rank {best} has the least excess risk on this data set, {number(risks[best])}: error in what it keeps "
+        f"{number(error[best])}, shift that it misses {number(missed[best])}. Full fine-tuning has "
+        f"{number(risks[-1])}, not training {number(risks[0])}."
     )
     return Picture(series, words)
 

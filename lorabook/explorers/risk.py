@@ -4,7 +4,7 @@ import numpy as np
 
 from lorabook import sampler
 from lorabook._arrays import Real
-from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points
+from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points, number
 from lorabook.explorers._shift import D_X, D_Y, DECAY, SHIFT_RANK, UNTRAINED, spectrum
 from lorabook.figures import COLORS, INK, method_style
 from lorabook.predictions import predicted_risks
@@ -65,10 +65,10 @@ def _in_words(series: dict[str, Points], at: tuple, where: str) -> str:
         full, ranks = drawn.pop(0), drawn
         best = min(ranks, key=ranks.get)
         sentences.append(
-            f"{where} {Control.text(x)}: full fine-tuning {full:.4g}, the best of these ranks is {best} with "
-            f"{ranks[best]:.4g}"
+            f"{where} {Control.text(x)}: full fine-tuning {number(full)}, the best of these ranks is {best} with "
+            f"{number(ranks[best])}"
         )
-    return f"Excess risk, mean of 10 draws. {'; '.join(sentences)}. Not training: {series['untrained'].y[0]:.4g}."
+    return f"Excess risk, mean of 10 draws. {'; '.join(sentences)}. Not training: {number(series['untrained'].y[0])}."
 
 
 def _drawn(series) -> dict[int, Points]:
@@ -100,8 +100,8 @@ def _over_rank(n, noise_std, shift_rank, decay, d_y) -> Picture:
     }
     best = int(np.argmin(mean[1:]))
     words = (
-        f"The shift has rank {len(s)}. On these draws rank {best} has the least excess risk, {mean[1 + best]:.4g}; "
-        f"full fine-tuning has {mean[0]:.4g} (exact mean {prediction.full:.4g}), not training {s @ s:.4g}."
+        f"The shift has rank {len(s)}. On these draws rank {best} has the least excess risk, {number(mean[1 + best])}; "
+        f"full fine-tuning has {number(mean[0])} (exact mean {number(prediction.full)}), not training {number(s @ s)}."
     )
     if np.isnan(prediction.lora).any():
         words += " Most directions of the shift are detectable here, more than the theory allows: it draws no line."

@@ -4,7 +4,7 @@ import numpy as np
 
 from lorabook import sharp
 from lorabook._arrays import Real
-from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points
+from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points, number
 from lorabook.explorers._shift import D_X, D_Y, DECAY, SHIFT_RANK, UNTRAINED, spectrum
 from lorabook.figures import COLORS, INK
 from lorabook.predictions import predicted_risks
@@ -38,13 +38,13 @@ def _picture(noise_std, shift_rank, decay, d_y) -> Picture:
     if np.isnan(shrunk):
         words = (
             f"At n = {_AT} all outputs carry a detectable direction, more than the theory allows: only full "
-            f"fine-tuning has a prediction, {full:.4g}; not training {s @ s:.4g}."
+            f"fine-tuning has a prediction, {number(full)}; not training {number(s @ s)}."
         )
         return Picture(series, words)
     words = (
-        f"Predicted excess risk at n = {_AT}: full fine-tuning {full:.4g}, LoRA of the best rank "
-        f"{sharp.best_rank(s, D_X, d_y, _AT, noise_std)} {truncated:.4g}, shrunk LoRA {shrunk:.4g}, ridge-LoRA "
-        f"{ridge:.4g}; not training {s @ s:.4g}."
+        f"Predicted excess risk at n = {_AT}: full fine-tuning {number(full)}, LoRA of the best rank, "
+        f"{sharp.best_rank(s, D_X, d_y, _AT, noise_std)}: {number(truncated)}, shrunk LoRA {number(shrunk)}, "
+        f"ridge-LoRA {number(ridge)}; not training {number(s @ s)}."
     )
     return Picture(series, words)
 
@@ -66,9 +66,9 @@ SHRINKAGE = Explorer(
     curves=(
         Curve("full", "full fine-tuning", INK, dash="dashed"),
         UNTRAINED,
-        Curve("lora", "LoRA of the best rank", COLORS["blue"]),
-        Curve("shrunk", "shrunk LoRA", COLORS["green"]),
-        Curve("ridge", "ridge-LoRA", COLORS["orange"]),
+        Curve("lora", "LoRA of the best rank", COLORS["orange"]),
+        Curve("shrunk", "shrunk LoRA", COLORS["blue"]),
+        Curve("ridge", "ridge-LoRA", COLORS["green"]),
     ),
     x=Axis("samples n", log=True, range=(5, 400)),
     y=Axis("excess risk (squared units of y)", log=True),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lorabook import sharp
-from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points
+from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points, number
 from lorabook.figures import COLORS
 from lorabook.linalg import exponential_spectrum
 from lorabook.predictions import predicted_risks
@@ -30,8 +30,8 @@ def _picture(n, noise_std, strongest, decay, directions) -> Picture:
     counts = ", ".join(f"{int(np.sum(zones == key))} {key}" for key in _KEYS)
     words = (
         f"Of {directions} directions {counts}. Detectable from {detect:.3g}, useful from {useful:.3g}: the best rank "
-        f"is {best}. Predicted excess risk: {prediction.lora[0]:.4g}, full fine-tuning {prediction.full:.4g}, not "
-        f"training {s @ s:.4g}."
+        f"is {best}. Predicted excess risk: {number(prediction.lora[0])}, full fine-tuning "
+        f"{number(prediction.full)}, not training {number(s @ s)}."
     )
     if not prediction.trusted[0]:
         words += " A direction is close to a threshold here: this prediction is less accurate."

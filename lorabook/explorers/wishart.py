@@ -3,7 +3,7 @@
 import numpy as np
 
 from lorabook import wishart
-from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points
+from lorabook.explorers._model import Axis, Control, Curve, Explorer, Picture, Points, number
 from lorabook.figures import COLORS
 
 __all__ = ["WISHART"]
@@ -23,11 +23,11 @@ def _picture(size, ratio, seed) -> Picture:
     grid = np.linspace(least, most, 200)
     smallest, inverse = spectra[:, 0], np.sum(1 / spectra, axis=1) / dof
     mean = wishart.inverse_trace(size, dof)
-    exact = f"{mean:.4g}" if np.isfinite(mean) else "infinite"
+    exact = number(mean) if np.isfinite(mean) else "infinite"
     words = (
         f"Drawn: {draws} matrices W of size {size} with {dof} degrees of freedom. Smallest eigenvalue of W/N: mean "
         f"{smallest.mean():.3g}, edge of the law {least:.3g}; largest: mean {spectra[:, -1].mean():.3g}, edge "
-        f"{most:.3g}. Trace of the inverse of W: mean {inverse.mean():.4g}, exact "
+        f"{most:.3g}. Trace of the inverse of W: mean {number(inverse.mean())}, exact "
         f"{exact}."
     )
     series = {

@@ -154,7 +154,8 @@ def usefulness_cubic() -> Proof:
 def crossover_noise() -> Proof:
     """Proposition `prop-crossover`: where the strong-spike risk and that of full fine-tuning meet.
 
-    `h` and `t` stand for the sums of s_i^2 up to and beyond the rank r.
+    `h` and `t` stand for the sums of s_i^2 up to and beyond the rank r. The second step goes on with what the first
+    one found.
     """
     r, h, t = sympy.symbols("r h t", positive=True)
     lora = t + (1 - _n / _N) * h + r * _sigma**2 * (_p + _kappa * _k) / _N
@@ -166,7 +167,7 @@ def crossover_noise() -> Proof:
         "the cross-over noise",
         (
             Step("the difference of the risks", full - lora, gap),
-            Step("vanishes at the stated noise", sympy.Subs(full - lora, _sigma, meeting), sympy.Integer(0)),
+            Step("vanishes at the stated noise", sympy.Subs(gap, _sigma, meeting), sympy.Integer(0)),
         ),
     )
 
