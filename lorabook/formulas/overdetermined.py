@@ -80,7 +80,7 @@ strong_signal = Formula(
     ),
 )
 
-# Theorem 2': the variance's three options
+# The sharper form: the variance's three options
 sharp_variance_0 = Formula("sharp_variance_0", "eq-sharp-v0", times(_t, _f))
 sharp_variance_1 = Formula(
     "sharp_variance_1",
