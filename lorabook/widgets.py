@@ -143,7 +143,7 @@ class _Canvas:
                 ruler = getattr(self._ax, f"{name}axis")
                 ruler.set_major_locator(FixedLocator(_ticks(low, high)))
                 ruler.set_minor_locator(NullLocator())
-                ruler.set_major_formatter(StrMethodFormatter("{x:g}"))
+                ruler.set_major_formatter(StrMethodFormatter("{x:,.12g}"))
 
 
 _DASHES = {"solid": ("-", [1, 0]), "dashed": ("--", [6, 3]), "dotted": (":", [2, 2])}
@@ -174,7 +174,11 @@ def _draw_curve(ax, curve: Curve, points: Points) -> list:
         if points.low is not None:
             added.append(ax.vlines(points.x, points.low, points.high, color=curve.color, linewidth=1))
         return added
-    return ax.plot(points.x, points.y, _DASHES[curve.dash][0], color=curve.color)
+    x, y = points.x, points.y
+    if curve.gap is not None:
+        place = np.searchsorted(x, curve.gap)
+        x, y = np.insert(x, place, curve.gap), np.insert(y, place, np.nan)
+    return ax.plot(x, y, _DASHES[curve.dash][0], color=curve.color)
 
 
 class _Page:
@@ -200,6 +204,7 @@ def page(explorer: Explorer) -> str:
         title=html.escape(explorer.title),
         description=html.escape(explorer.description, quote=True),
         controls="\n".join(_control(name, control) for control in explorer.controls),
+        key=_key(explorer.curves),
         content=content,
         script=script.replace("EXPLORER_NAME", name),
     )
@@ -210,6 +215,7 @@ _HTML = """<div class="lorabook-explorer" id="{name}" role="group" aria-label="{
 {controls}
 <button type="button" class="lorabook-reset">Reset</button>
 </div>
+<ul class="lorabook-key">{key}</ul>
 <div class="lorabook-picture" role="img" aria-label="{description}"></div>
 <p class="lorabook-words" role="status" aria-live="polite"></p>
 <script type="application/json" class="lorabook-content">{content}</script>
@@ -235,6 +241,25 @@ def _control(name: str, control: Control) -> str:
     )
 
 
+_SYMBOLS = {
+    "bars": '<rect x="8" y="1" width="12" height="10" fill="{color}" fill-opacity="0.45" stroke="{color}"/>',
+    "line": '<path d="M0 6H28" stroke="{color}" stroke-width="2" stroke-dasharray="{dash}"/>',
+    "points": '<circle cx="14" cy="6" r="3.4" fill="{color}"/>',
+}
+
+
+def _key(curves: tuple[Curve, ...]) -> str:
+    """An entry for each label, with the marks of all of its curves; it wraps where the picture is narrow."""
+    symbols = {curve.label: "" for curve in curves}
+    for curve in curves:
+        dash = " ".join(map(str, _DASHES[curve.dash][1]))
+        symbols[curve.label] += _SYMBOLS[curve.mark].format(color=curve.color, dash=dash)
+    return "".join(
+        f'<li><svg width="28" height="12" aria-hidden="true">{symbol}</svg>{html.escape(label)}</li>'
+        for label, symbol in symbols.items()
+    )
+
+
 def _lookup(explorer: Explorer) -> dict:
     """Every picture of the page; arrays that several pictures share are stored once."""
     pool: dict[str, int] = {}
@@ -257,13 +282,12 @@ def _lookup(explorer: Explorer) -> dict:
 
 
 def _vega_lite(explorer: Explorer, pictures: list[Picture]) -> dict:
-    """The chart around a data set `shown` of rows (label, mark, x, y, low, high) that the page fills in."""
+    """The chart of a data set `shown`, whose rows the page fills in; its key is HTML."""
     styles = {curve.label: curve for curve in reversed(explorer.curves)}
     names = list(dict.fromkeys(curve.label for curve in explorer.curves))
 
     def by_label(values) -> dict:
-        key = {"title": None, "orient": "top", "columns": 3, "symbolType": "stroke", "symbolSize": 300}
-        return {"field": "label", "type": "nominal", "scale": {"domain": names, "range": values}, "legend": key}
+        return {"field": "label", "type": "nominal", "scale": {"domain": names, "range": values}, "legend": None}
 
     color = by_label([styles[name].color for name in names])
     dash = by_label([_DASHES[styles[name].dash][1] for name in names])
@@ -271,12 +295,16 @@ def _vega_lite(explorer: Explorer, pictures: list[Picture]) -> dict:
     fixed = {"x": {"field": "x", "type": "quantitative", **x}, "y": {"field": "y", "type": "quantitative", **y}}
     tip = [
         {"field": "label", "title": "curve"},
-        {"field": "x", "title": explorer.x.label, "type": "quantitative", "format": ".4~g"},
-        {"field": "y", "title": explorer.y.label, "type": "quantitative", "format": ".4~g"},
+        {"field": "x", "title": explorer.x.label, "type": "quantitative", "format": ",.4~r"},
+        {"field": "y", "title": explorer.y.label, "type": "quantitative", "format": ",.4~r"},
     ]
     layers = [
-        ({"type": "rect", "opacity": 0.45}, "bars", {"x2": {"field": "x2"}, "y2": {"datum": 0}}),
-        ({"type": "line", "strokeWidth": 2}, "line", {"strokeDash": dash, "detail": {"field": "key"}}),
+        ({"type": "rect", "fillOpacity": 0.45}, "bars", {"stroke": color, "x2": {"field": "x2"}, "y2": {"datum": 0}}),
+        (
+            {"type": "line", "strokeWidth": 2},
+            "line",
+            {"strokeDash": dash, "detail": [{"field": "key"}, {"field": "side"}]},
+        ),
         ({"type": "rule"}, "points", {"y": {**fixed["y"], "field": "low"}, "y2": {"field": "high"}}),
         ({"type": "point", "filled": True, "size": 35, "opacity": 1}, "points", {}),
     ]
@@ -300,9 +328,9 @@ def _vega_lite(explorer: Explorer, pictures: list[Picture]) -> dict:
             "autosize": {"type": "fit-x", "contains": "padding"},
             "axis": {
                 **dict.fromkeys(["labelColor", "titleColor", "gridColor", "domainColor", "tickColor"], INK),
+                **dict.fromkeys(["labelFontSize", "titleFontSize"], 12),
                 "gridOpacity": 0.25,
             },
-            "legend": {"labelColor": INK, "labelLimit": 400},
             "view": {"stroke": None},
         },
     }
@@ -316,7 +344,7 @@ def _scale(axis: Axis, pictures: list[Picture], coordinate: int) -> dict:
         values = [points[coordinate] for picture in pictures for points in picture.series.values() if len(points.x)]
         low, high = axis.range or (np.concatenate(values).min(), np.concatenate(values).max())
         scale["domain"] = [float(low), float(high)]
-        ruler |= {"format": "~g", "values": _ticks(low, high)} if axis.log else {}
+        ruler |= {"format": ",~r", "values": _ticks(low, high)} if axis.log else {}
     return {"title": axis.label, "scale": scale, "axis": ruler}
 
 

@@ -197,6 +197,19 @@ def test_the_rank_path_is_that_of_the_data_set():
     assert f"Rank {np.argmin(risks)} has the least excess risk on this data set, {number(risks.min())}" in picture.words
 
 
+def test_a_rounding_error_is_no_risk():
+    picture = EXPLORERS["rank-path"].picture(n=60, noise_std=0, shift_rank=4)
+    assert picture.words.startswith("Rank 4 has the least excess risk on this data set, 0: error in what it keeps 0,")
+    assert (picture.series["risk"].y[4:] == 0).all()
+
+
+@pytest.mark.parametrize("size", [2, 20])
+def test_the_wishart_axis_stays_while_the_seed_changes(size):
+    seeds = [EXPLORERS["wishart"].picture(size=size, seed=seed).series["drawn"].x for seed in range(3)]
+    assert (seeds[0] == seeds[1]).all()
+    assert (seeds[0] == seeds[2]).all()
+
+
 def test_the_wishart_histogram_is_a_density_beside_the_law():
     picture = EXPLORERS["wishart"].picture(size=100, ratio=2, seed=1)
     bars, law = picture.series["drawn"], picture.series["law"]
@@ -213,6 +226,30 @@ def test_bounds_lie_above_the_risk_and_in_their_order():
         assert (series["truth"].y < series["sharp"].y).all()
         assert (series["sharp"].y < series["unsplit"].y).all()
         assert (series["unsplit"].y < series["paper"].y).all()
+
+
+def test_a_bound_is_never_said_to_lie_below_the_risk():
+    explorer = EXPLORERS["bounds-few-samples"]
+    words = [explorer.picture(n=n, noise_std=0.5, shift_rank=rank).words for n in (5, 20) for rank in (1, 2)]
+    assert any("The sharp form of the bound is equal to it within the error of the draws" in text for text in words)
+    assert not any(re.search(r"bound is 0\.\d+ times", text) for text in words)
+
+
+def test_the_inevitable_error_of_one_rank_is_a_point():
+    series = EXPLORERS["bounds-many-samples"].picture(shift_rank=2).series
+    assert series["floor points"].x.tolist() == series["floor"].x.tolist() == [1]
+
+
+def test_lines_are_broken_where_the_mean_is_infinite():
+    explorer = EXPLORERS["shrinkage"]
+    broken = {curve.key for curve in explorer.curves if curve.gap == 40}
+    assert broken == {"full", "lora", "shrunk"}
+    lines = dict(
+        zip([c.key for c in explorer.curves], widgets.draw(explorer, explorer.picture()).axes[0].lines, strict=True)
+    )
+    for key, line in lines.items():
+        x, y = line.get_data()
+        assert x[np.isnan(y)].tolist() == ([40] if key in broken else [])
 
 
 def test_the_spectrum_is_sorted_into_its_zones():
@@ -278,6 +315,10 @@ def test_points_that_an_axis_cannot_show_are_left_out():
     assert points.x.tolist() == [1.0, 6.0]
     assert points.low.tolist() == pytest.approx([0.1, 0.2])
     assert points.high.tolist() == [6.0, 7.0]
+
+
+def test_an_equation_in_the_words_is_not_broken():
+    assert "n\u00a0=\u00a080" in EXPLORERS["shrinkage"].picture().words
 
 
 def test_a_stray_series_is_an_error():

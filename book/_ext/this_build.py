@@ -98,7 +98,8 @@ def execution_table(env: BuildEnvironment, builder) -> nodes.table:
             internal=True,
             refuri=builder.get_relative_uri(env.docname, name),
         )
-        rows.append((link, f"{found['runtime'] or 0.0:.1f}", day, status))
+        date = nodes.inline("", day, classes=["lorabook-unbroken"])
+        rows.append((link, f"{found['runtime'] or 0.0:.1f}", date, status))
     rows.append((f"All {len(order)}", f"{total:.1f}", "", ""))
     return make_table(("Notebook", "Seconds", "Executed on", "Status"), rows, [1])
 

@@ -20,6 +20,7 @@
     [".highlight pre, .output pre", "code or output"],
     [".pst-scrollable-table-container, .cell_output .output, table.dataframe, .output .text_html", "table or output"],
     [".lorabook-explorer", "chart"],
+    [".lorabook-figure", "figure"],
   ];
   const scrolls = (box) =>
     box.scrollWidth > box.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(box).overflowX);

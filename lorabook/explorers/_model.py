@@ -64,6 +64,8 @@ class Curve:
     color: str
     mark: Literal["line", "points", "bars"] = "line"
     dash: Literal["solid", "dashed", "dotted"] = "solid"
+    gap: Real | None = None
+    """A line is broken at this abscissa, where it has no finite value."""
 
 
 class Points(NamedTuple):
@@ -137,7 +139,8 @@ class Explorer:
         stray = set(series) - {curve.key for curve in self.curves}
         if stray:
             raise ValueError(f"{self.name} computed {sorted(stray)}, which are none of its curves")
-        return Picture({key: self._shown(points) for key, points in series.items()}, words)
+        unbroken = words.replace(" = ", "\u00a0=\u00a0")
+        return Picture({key: self._shown(points) for key, points in series.items()}, unbroken)
 
     def _shown(self, points: Points) -> Points:
         """Without what is not a number, infinite, or at or below zero on a logarithmic axis; bars cut to the range."""

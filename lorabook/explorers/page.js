@@ -15,7 +15,7 @@
       if (!x) return [];
       const step = curve.mark === "bars" && x.length > 1 ? x[1] - x[0] : 0;
       return x.map((value, i) => ({
-        key: curve.key, label: curve.label, mark: curve.mark,
+        key: curve.key, side: curve.gap !== null && value > curve.gap, label: curve.label, mark: curve.mark,
         x: value - step / 2, x2: value + step / 2, y: y[i], low: low ? low[i] : y[i], high: high ? high[i] : y[i],
       }));
     });
@@ -37,13 +37,19 @@
   });
   update();
   content.spec.data.values = rows(content.pictures[setting()]);
+  const box = root.querySelector(".lorabook-picture");
   const start = () =>
-    window
-      .vegaEmbed(root.querySelector(".lorabook-picture"), content.spec, { actions: false, renderer: "svg" })
-      .then((result) => {
-        view = root.view = result.view;
-        update();
-      });
+    window.vegaEmbed(box, content.spec, { actions: false, renderer: "svg" }).then((result) => {
+      view = root.view = result.view;
+      update();
+      // Vega measures when the window changes; sidebars change the width, too, and later.
+      let width = 0;
+      new ResizeObserver(() => {
+        if (!box.clientWidth || box.clientWidth === width) return;
+        width = box.clientWidth;
+        view.width(width).runAsync();
+      }).observe(box);
+    });
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();

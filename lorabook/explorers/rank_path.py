@@ -9,12 +9,14 @@ from lorabook.figures import COLORS, INK
 __all__ = ["RANK_PATH"]
 
 D = 30
+_ROUNDING = 1e-12 * D * D
+"""Below it a risk is zero: the energy of a shift is about d_x d_y."""
 
 
 def _picture(n, noise_std, shift_rank, seed) -> Picture:
     task = Task.gaussian(D, D, shift_rank, noise_std, seed)
     path = rank_path(*task.sample(n, seed), task.W0)
-    error, missed = path.risk_parts(task)
+    error, missed = (np.where(part > _ROUNDING, part, 0.0) for part in path.risk_parts(task))
     risks = error + missed
     ranks = np.arange(len(risks))
     best = int(np.argmin(risks))
@@ -37,7 +39,7 @@ RANK_PATH = Explorer(
     title="One data set, every rank",
     description="Excess risk of LoRA on one data set against its rank, and its two parts: the error of full "
     "fine-tuning in the directions that are kept, which grows with the rank, and the shift in the others, which falls. "
-    f"{D} inputs and outputs. Sliders set samples, noise, the rank of the shift, and the data set.",
+    f"{D} inputs and outputs. Sliders set samples, noise, the rank of the shift, and the seed of the data.",
     controls=(
         Control(
             "n", "samples n", (5, 10, 15, 20, 25, 28, 32, 35, 40, 60, 100, 200), start=60, page=(10, 20, 40, 60, 200)
@@ -46,7 +48,7 @@ RANK_PATH = Explorer(
             "noise_std", "noise σ (units of y)", (0, 0.5, 1, 2, 4, 6, 8, 12, 16, 24), start=6, page=(0, 2, 6, 12, 24)
         ),
         Control("shift_rank", "rank of the shift", (0, 1, 2, 3, 4, 6, 8, 12, 20, 30), start=4, page=(1, 4, 12)),
-        Control("seed", "data set", tuple(range(10)), start=0, page=(0, 1, 2)),
+        Control("seed", "seed of the data", tuple(range(10)), start=0, page=(0, 1, 2)),
     ),
     curves=(
         Curve("full", "full fine-tuning", INK, dash="dashed"),

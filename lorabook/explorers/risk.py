@@ -26,10 +26,10 @@ _N = Control(
 )
 
 
-def _curves() -> tuple[Curve, ...]:
+def _curves(gap: Real | None = None) -> tuple[Curve, ...]:
     styles = {"full": method_style("full")} | {f"r{rank}": method_style("lora", rank) for rank in RANKS}
     dashes = {"--": "dashed", "-": "solid"}
-    lines = [Curve(key, s["label"], s["color"], dash=dashes[s["linestyle"]]) for key, s in styles.items()]
+    lines = [Curve(key, s["label"], s["color"], dash=dashes[s["linestyle"]], gap=gap) for key, s in styles.items()]
     return (*lines, UNTRAINED, *(Curve(f"{key} drawn", s["label"], s["color"], "points") for key, s in styles.items()))
 
 
@@ -119,7 +119,7 @@ RISK_OVER_SAMPLES = Explorer(
     description="Excess risk of full fine-tuning and of LoRA with ranks 1, 2, 4 and 8 against the number of samples, "
     f"with {D_X} inputs{_WHERE}. Sliders set the noise, the rank and decay of the shift, and the number of outputs.",
     controls=(_NOISE, SHIFT_RANK, DECAY, D_Y),
-    curves=_curves(),
+    curves=_curves(gap=D_X),
     x=Axis("samples n", log=True, range=(5, 400)),
     y=_RISK,
     compute=_over_samples,

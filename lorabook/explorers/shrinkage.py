@@ -64,10 +64,10 @@ SHRINKAGE = Explorer(
         D_Y,
     ),
     curves=(
-        Curve("full", "full fine-tuning", INK, dash="dashed"),
+        Curve("full", "full fine-tuning", INK, dash="dashed", gap=D_X),
         UNTRAINED,
-        Curve("lora", "LoRA of the best rank", COLORS["orange"]),
-        Curve("shrunk", "shrunk LoRA", COLORS["blue"]),
+        Curve("lora", "LoRA of the best rank", COLORS["orange"], gap=D_X),
+        Curve("shrunk", "shrunk LoRA", COLORS["blue"], gap=D_X),
         Curve("ridge", "ridge-LoRA", COLORS["green"]),
     ),
     x=Axis("samples n", log=True, range=(5, 400)),

@@ -57,7 +57,7 @@ SPECTRUM = Explorer(
         Control(
             "decay", "decay of the singular values", (0.0, 0.05, 0.1, 0.2, 0.3, 0.5), start=0.1, page=(0.0, 0.1, 0.3)
         ),
-        Control("directions", "directions", (1, 2, 4, 8, 12, 20), start=12, page=(4, 12)),
+        Control("directions", "directions", (1, 2, 4, 8, 12, 20), start=12, page=(4, 12, 20)),
     ),
     curves=(
         Curve("use", "useful above", COLORS["green"]),

@@ -17,7 +17,8 @@ def _picture(size, ratio, seed) -> Picture:
     draws = max(2, _EIGENVALUES // size)
     spectra = wishart.eigenvalues(size, dof, draws, seed) / dof
     least, most = wishart.marchenko_pastur_edges(size / dof)
-    edges = np.linspace(0.0, 1.15 * max(most, spectra.max()), _BINS + 1)
+    usual = wishart.eigenvalues(size, dof, draws, seed=0) / dof  # the axis stays while the seed changes
+    edges = np.linspace(0.0, 1.15 * max(most, usual.max()), _BINS + 1)
     counts, _ = np.histogram(spectra, edges)
     middles = (edges[1:] + edges[:-1]) / 2
     grid = np.linspace(least, most, 200)
@@ -31,7 +32,7 @@ def _picture(size, ratio, seed) -> Picture:
         f"{exact}."
     )
     series = {
-        "drawn": Points(middles, counts / counts.sum() / (edges[1] - edges[0])),
+        "drawn": Points(middles, counts / spectra.size / (edges[1] - edges[0])),
         "law": Points(grid, wishart.marchenko_pastur_density(grid, size / dof)),
     }
     return Picture(series, words)
@@ -41,11 +42,11 @@ WISHART = Explorer(
     name="wishart",
     title="Eigenvalues of a Wishart matrix",
     description="Histogram of the eigenvalues of W / N, W Wishart of size k with N degrees of freedom, beside the "
-    "density of the Marchenko–Pastur law. Sliders set k, the ratio N / k, and the draws.",
+    "density of the Marchenko–Pastur law. Sliders set k, the ratio N / k, and the seed of the draws.",
     controls=(
         Control("size", "size k", (2, 5, 10, 20, 50, 100, 200), start=20, page=(2, 5, 20, 100)),
         Control("ratio", "degrees of freedom per size, N / k", (1, 1.1, 1.2, 1.5, 2, 3, 5, 10, 20), start=2),
-        Control("seed", "draws", tuple(range(10)), start=0, page=(0, 1, 2)),
+        Control("seed", "seed of the draws", tuple(range(10)), start=0, page=(0, 1, 2)),
     ),
     curves=(
         Curve("drawn", "eigenvalues that were drawn", COLORS["blue"], "bars"),

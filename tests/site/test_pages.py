@@ -30,6 +30,9 @@ CUT_OFF = """() => [...document.querySelectorAll("article *")].filter(element =>
     return true;
 }).map(element => element.outerHTML.slice(0, 120))"""
 
+FIGURES = """() => [...document.querySelectorAll(".lorabook-figure")].map(box => [
+    box.scrollWidth > box.clientWidth, box.tabIndex, box.closest("figure").querySelector("figcaption").clientWidth])"""
+
 
 def test_nothing_goes_wrong_while_loading(visit):
     errors = [text for text in visit.console_errors if not any(known in text for known in HARMLESS_CONSOLE_ERRORS)]
@@ -56,6 +59,19 @@ def test_a_phone_does_not_scroll_sideways(visit):
     page.set_viewport_size(WIDE)
     assert wide[0] <= wide[1]
     assert not cut_off
+
+
+def test_figures_scroll_on_a_phone(tab):
+    """By the Tab key, too; their captions do not."""
+    tab.goto((SITE / "book" / "lora.html").as_uri())
+    wait_until_drawn(tab)
+    tab.wait_for_timeout(200)
+    assert {tuple(figure[:2]) for figure in tab.evaluate(FIGURES)} == {(False, -1)}
+    tab.set_viewport_size(PHONE)
+    tab.wait_for_timeout(300)
+    for scrolls, stop, caption in tab.evaluate(FIGURES):
+        assert (scrolls, stop) == (True, 0)
+        assert 0 < caption <= PHONE["width"]
 
 
 def test_the_index_leads_to_the_first_page(tab):

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from pages import SITE, built_pages
+from pages import PHONE, SITE, WIDE, built_pages, wait_until_drawn
 
 from lorabook.explorers import EXPLORERS
 
@@ -34,6 +34,17 @@ MOVE = """async (root, positions) => {
         outputs: [...root.querySelectorAll("output")].map(output => output.textContent),
     };
 }"""
+
+WIDTHS = """() => [...document.querySelectorAll(".lorabook-picture")].map(
+    box => [Number(box.querySelector("svg.marks").getAttribute("width")), box.clientWidth])"""
+# What of the key or of the chart's words is outside of its explorer.
+CUT = """() => [...document.querySelectorAll(".lorabook-explorer")].flatMap(root => {
+    const box = root.getBoundingClientRect();
+    return [...root.querySelectorAll(".lorabook-key li, svg.marks text")].filter(words => {
+        const place = words.getBoundingClientRect();
+        return place.left < box.left - 1 || place.right > box.right + 1;
+    }).map(words => words.textContent);
+})"""
 
 
 def test_the_explorers_are_on_their_pages():
@@ -94,6 +105,20 @@ def test_reset_and_the_keyboard(visit):
         assert slider.get_attribute("aria-valuetext") == root.locator("output").first.text_content()
         root.locator(".lorabook-reset").click()
         assert (slider.input_value(), words.text_content()) == (start, first)
+
+
+@pytest.mark.parametrize("page", sorted(ON_PAGES))
+def test_charts_are_as_wide_as_their_boxes(tab, page):
+    """The theme's sidebars come and go while the window changes; and on a phone nothing is cut."""
+    tab.goto((SITE / "book" / f"{page}.html").as_uri())
+    wait_until_drawn(tab)
+    for width in (900, 1280, 800, 1180, PHONE["width"]):
+        tab.set_viewport_size({**WIDE, "width": width})
+        tab.wait_for_timeout(500)
+        widths = tab.evaluate(WIDTHS)
+        assert len(widths) == len(ON_PAGES[page])
+        assert all(chart == box for chart, box in widths), (width, widths)
+        assert not tab.evaluate(CUT)
 
 
 @pytest.mark.parametrize("page", sorted(ON_PAGES))
