@@ -47,9 +47,10 @@ def lora_bound(task: Task, n: Integer, rank: Integer, draws: Integer = 4000, see
     """Upper bound of LoRA's mean risk, the square not split: terms `bias`, `square`, `tail`, and `cross`.
 
     `2 r (a + 2 b)^2 + T_r` with `a = s_{r+1}(Delta_*) sqrt(E[kappa lambda_max(Sigma_hat)])` and
-    `b = (sqrt k + sqrt d_y) sqrt(lambda_max(Sigma_e) E[kappa] / n)`. For n >= d_x this is the paper's Theorem 2, with T_r the inevitable error. For n < d_x it is
-    V' of its Theorem 4 and the bias B of full fine-tuning is added: the bound is `B + V'` for isotropic features and
-    `(sqrt B + sqrt V')^2`, that is a term `cross` of `2 sqrt(B V')`, otherwise.
+    `b = (sqrt k + sqrt d_y) sqrt(lambda_max(Sigma_e) E[kappa] / n)`. For n >= d_x this is the paper's Theorem 2, with
+    T_r the inevitable error. For n < d_x it is V' of its Theorem 4 and the bias B of full fine-tuning is added: the
+    bound is `B + V'` for isotropic features and `(sqrt B + sqrt V')^2`, that is a term `cross` of `2 sqrt(B V')`,
+    otherwise.
 
     The moments of kappa_X are simulated (`draws`, `seed`), and the terms have standard errors accordingly; infinite for
     `|n - d_x| <= 1`, unless there is neither noise nor a tail for them to multiply.
