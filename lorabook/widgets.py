@@ -115,7 +115,7 @@ class _Canvas:
             names = list(dict.fromkeys(labels))
             columns = 3 if max(map(len, labels)) < 26 else 2
             rows = -(-len(names) // columns)
-            self._ax = self.figure.add_axes((0.13, 0.13, 0.84, 0.84 - 0.06 * rows))
+            self._ax = self.figure.add_axes((0.16, 0.13, 0.81, 0.84 - 0.06 * rows))
             self._ax.set(xlabel=explorer.x.label, ylabel=explorer.y.label)
             for axis, name in ((explorer.x, "x"), (explorer.y, "y")):
                 if axis.log:
