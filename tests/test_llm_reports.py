@@ -103,7 +103,7 @@ def test_the_table_in_words(finished):
     line = next(one for one in text.split("noise = 0.4")[1].splitlines() if one.startswith("LoRA, r = 2"))
     assert line.split()[4:9] == ["0.005*", "74.0", "±", "5.2", "+11.0"]  # t = 3.18 times 0.0327 / 2
     assert line.endswith("better        4")
-    assert "95 % intervals over repeats with test items of their own; differences are paired" in text
+    assert "95 % intervals over repeats with test items of their own;\ndifferences are paired" in text
 
 
 def test_what_is_missing_is_said(finished):
