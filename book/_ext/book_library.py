@@ -7,9 +7,8 @@ from types import ModuleType
 
 import lorabook
 
-WITHIN = {
-    "lorabook.assignments"
-}  # each package inside is one problem set, which the package itself tells of
+# Each package inside is one problem set, which the package itself tells of.
+WITHIN = {"lorabook.assignments"}
 
 
 @cache

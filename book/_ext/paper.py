@@ -83,9 +83,8 @@ def plain_code(app: Sphinx) -> None:
 def plain_class(app: Sphinx, config: Config) -> None:
     """Sphinx's own class: that of sphinx_jupyterbook_latex, which makes the parts, wants rare fonts."""
     config.latex_theme = "manual"
-    config.latex_domain_indices = (
-        False  # labels and file names; modules are in the general index
-    )
+    # They would list labels and file names; modules are in the general index.
+    config.latex_domain_indices = False
     config.latex_elements = {
         "papersize": "a4paper",
         "fncychap": "",
