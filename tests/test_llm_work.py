@@ -214,11 +214,13 @@ def test_local_engine_with_a_worker_killed_in_the_middle(uninterrupted, processe
 
 
 def checkpoints(out, since):
-    """The whole ones that are newer, and are not gone again."""
+    """The whole ones that are newer, and are not gone again; folders may go while they are listed."""
     found = []
-    for path in out.rglob("checkpoint-*/complete"):
-        with contextlib.suppress(FileNotFoundError):
-            found += [path] if path.stat().st_mtime > since else []
+    for folder, _, names in os.walk(out):
+        path = Path(folder, "complete")
+        if path.name in names and path.parent.name.startswith("checkpoint-"):
+            with contextlib.suppress(FileNotFoundError):
+                found += [path] if path.stat().st_mtime > since else []
     return found
 
 
