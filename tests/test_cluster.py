@@ -58,14 +58,29 @@ def workers_of_this_cluster():
     return [pid for pid, _, args in table if pid in ours and args.startswith("ray::PoolActor.run_batch")]
 
 
-def kill_a_worker_once(folder, killed):
+def kill_a_worker_once(folder, mark, killed):
+    """Once a part is there; leaves the mark in any case, which the other parts wait for."""
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not killed:
         if any(folder.glob("grid-*/part-*.parquet")) and (found := workers_of_this_cluster()):
             os.kill(found[0], signal.SIGKILL)
             killed.append(found[0])
-            return
         time.sleep(0.02)
+    mark.touch()
+
+
+def _after_the_first(mark):
+    """The first part as ever; the others start when the mark is there, so that a worker is at work until then."""
+
+    def with_part(compute, part):
+        import time
+        from pathlib import Path
+
+        while 0 not in part.seeds and not Path(mark).exists():
+            time.sleep(0.02)
+        return part, compute(part)
+
+    return with_part
 
 
 def test_the_table_is_that_of_one_process(cluster, tmp_path, alone):
@@ -95,10 +110,11 @@ def _as_if_elsewhere(path):
     return with_part
 
 
-def test_a_killed_worker_loses_nothing(cluster, tmp_path, alone):
+def test_a_killed_worker_loses_nothing(cluster, tmp_path, alone, monkeypatch):
     """Killed while it works, once the first part is on disk."""
-    killed = []
-    thread = threading.Thread(target=kill_a_worker_once, args=(tmp_path, killed))
+    killed, mark = [], tmp_path / "killed"
+    monkeypatch.setattr(workers, "_with_part", _after_the_first(str(mark)))
+    thread = threading.Thread(target=kill_a_worker_once, args=(tmp_path, mark, killed))
     thread.start()
     with pytest.warns(UserWarning, match=r"a worker process died; \d+ of 16 parts are done, the others are submitted"):
         table = sweeps.run(GRID, SEEDS, backend="ray", out=tmp_path)

@@ -20,7 +20,7 @@ from lorabook import sweeps
 from lorabook.sweeps import _run, engines, parts
 
 GRID = sweeps.Grid(d_x=60, d_y=60, n=(50, 200, 400), noise_std=(1.0, 3.0), shift_rank=2, ranks=(1, 4))
-SEEDS = 64
+SEEDS = 128
 SMALL = replace(GRID, d_x=7, d_y=5, n=(4, 20))
 
 PROGRAM = """
