@@ -14,6 +14,7 @@ from importlib import resources
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
@@ -44,6 +45,8 @@ class Panel:
 
         self.explorer = explorer
         self._canvas = _Canvas(explorer)
+        self._canvas.figure.set_dpi(_DPI)
+        self._paint = FigureCanvasAgg(self._canvas.figure).print_png  # `savefig` would lay the figure out twice
         wide = {"description_width": "16em"}
         self.controls = {
             control.name: ipywidgets.SelectionSlider(
@@ -88,7 +91,7 @@ class Panel:
         picture = self.explorer.picture(**self.setting)
         self._canvas.show(picture)
         file = io.BytesIO()
-        self._canvas.figure.savefig(file, format="png", dpi=_DPI)
+        self._paint(file)
         data = base64.b64encode(file.getvalue()).decode()
         alt = html.escape(self.explorer.description, quote=True)
         self.image.value = f'<img alt="{alt}" src="data:image/png;base64,{data}" style="max-width: 100%">'

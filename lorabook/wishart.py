@@ -4,6 +4,7 @@
 `dof`. The data matrix of isotropic Gaussian features makes `X X^T` a `W_{d_x}(n)` and `X^T X` a `W_n(d_x)`.
 """
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -306,6 +307,7 @@ def _inverse_power_trace(k: int, N: int, power: int) -> float:
     return float(trace(k=k, N=N))
 
 
+@lru_cache(maxsize=1024)  # a bound asks for the same few of them at every rank
 def _tail_moment(k: int, N: int, power: int) -> float:
     """`power * integral_0^inf F(x) x^{-power-1} dx` with the F of `inverse_smallest_bound`."""
     p, root_edge = (N - k + 1) / 2, np.sqrt(N) - np.sqrt(k)
