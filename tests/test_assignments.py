@@ -1,5 +1,7 @@
 """The problem sets: the reference is right for everybody, and every typical mistake is told by its own hint."""
 
+import ast
+import builtins
 import json
 import re
 from collections import Counter
@@ -199,6 +201,30 @@ def test_the_student_version_is_the_source_without_its_solutions(assignment):
             flags=re.DOTALL | re.MULTILINE,
         )
         assert given.source == tool.STUDENT_LINE.sub('STUDENT = "your-id"', expected)
+
+
+@each_set
+def test_a_name_that_a_given_cell_needs_is_given_or_asked_for(assignment):
+    cells = sets.read(assignment, "release").cells
+    trees = [
+        ast.parse(re.sub(r"^%.*|^ +%.*", "", cell.source, flags=re.MULTILINE) or "None")
+        for cell in cells
+        if cell.cell_type == "code" and "install" not in cell.metadata.get("tags", [])
+    ]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    given = set(dir(builtins)) | {
+        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    for node in nodes:
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.arg(arg=name):
+                given.add(name)
+            case ast.alias():
+                given.add((node.asname or node.name).partition(".")[0])
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    asked = set(re.findall(r"Write `(\w+)", text))
+    needed = {node.id for node in nodes if isinstance(node, ast.Name)}
+    assert needed - given <= asked
 
 
 @each_set

@@ -71,6 +71,6 @@ def verdict(shift_rank, shift_seed):
     return {
         "LoRA learnt fewer of the wrong labels": runs["lora"].wrong_labels < runs["full"].wrong_labels,
         "LoRA is ahead on the test examples": runs["lora"].accuracy > runs["full"].accuracy,
-        "the LoRA update has at most rank 2, so the shift has": False,
+        "the LoRA update has at most rank 2, so the shift has at most rank 2": False,
         "this pair of runs shows that LoRA is better under label noise at any learning rate": False,
     }
