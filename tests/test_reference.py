@@ -253,6 +253,9 @@ def test_a_formula_and_its_punctuation_stay_on_one_line():
     assert together.astext() == "(n),"
     assert improved(sentence()).astext() == improved(sentence(), builder="latex").astext() == "of A (n), where "
     assert not list(improved(sentence(), builder="latex").findall(nodes.inline))
+    twice = [nodes.math("", "n"), nodes.Text(", "), nodes.strong("", "m"), nodes.Text(", "), nodes.math("", "k")]
+    twice += [nodes.Text(", ")]
+    assert improved(nodes.paragraph("", "", *twice)).astext() == "n, m, k, "
     alone = nodes.paragraph("", "", nodes.math("", "n"), nodes.math("", "m"), nodes.Text(" and "), nodes.math("", "k"))
     assert not list(improved(alone).findall(nodes.inline))
 

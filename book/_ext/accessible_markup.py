@@ -44,13 +44,13 @@ def keep_together(doctree: nodes.document) -> None:
         if not (head or tail):
             continue
         unbroken = nodes.inline(classes=["lorabook-unbroken"])
-        place.replace(formula, unbroken)
+        place[index] = unbroken
         unbroken += formula
         if head:
-            place.replace(before, nodes.Text(before[: head.start()]))
+            place[index - 1] = nodes.Text(before[: head.start()])  # not `replace`, which takes the first equal text
             unbroken.insert(0, nodes.Text(head[0]))
         if tail:
-            place.replace(after, nodes.Text(after[tail.end() :]))
+            place[index + 1] = nodes.Text(after[tail.end() :])
             unbroken += nodes.Text(tail[0])
 
 
