@@ -14,7 +14,8 @@
     if (button && press.detail === 0) setTimeout(() => document.activeElement === document.body && button.focus());
   });
 
-  // What scrolls sideways within the page has a stop of the Tab key, and a name.
+  // What scrolls sideways within the page has a stop of the Tab key, and a name. It fades out on the right while there
+  // is more of it.
   const BOXES = [
     ["div.math, mjx-container", "formula"],
     [".highlight pre, .output pre", "code or output"],
@@ -25,9 +26,15 @@
   const scrolls = (box) =>
     box.scrollWidth > box.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
 
+  const fade = (box) =>
+    box.classList.toggle("lorabook-more", scrolls(box) && box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+  addEventListener("scroll", (event) => event.target.classList?.contains("lorabook-wide") && fade(event.target), true);
+
   const mark = () => {
     for (const [selector, what] of BOXES)
       for (const box of document.querySelectorAll(selector)) {
+        box.classList.toggle("lorabook-wide", scrolls(box));
+        fade(box);
         if (scrolls(box)) {
           box.tabIndex = 0;
           if (!box.hasAttribute("role")) {

@@ -74,6 +74,19 @@ def test_figures_scroll_on_a_phone(tab):
         assert 0 < caption <= PHONE["width"]
 
 
+def test_what_scrolls_fades_out_until_its_end(tab):
+    tab.set_viewport_size(PHONE)
+    tab.goto((SITE / "book" / "lora.html").as_uri())
+    wait_until_drawn(tab)
+    tab.wait_for_timeout(300)
+    for box in (".lorabook-figure", "div.math mjx-container[display=true].lorabook-wide"):
+        fades = "box => [getComputedStyle(box).maskImage !== 'none', box.scrollLeft > 0]"
+        assert tab.locator(box).first.evaluate(fades) == [True, False]
+        tab.locator(box).first.evaluate("box => box.scrollTo(box.scrollWidth, 0)")
+        tab.wait_for_timeout(100)
+        assert tab.locator(box).first.evaluate(fades) == [False, True]
+
+
 def test_the_index_leads_to_the_first_page(tab):
     tab.goto((SITE / "index.html").as_uri())
     tab.wait_for_url(re.compile(r"book/start_here\.html$"))
