@@ -6,9 +6,12 @@ import sys
 
 TIMED = """
 import json, sys, time
-start = time.perf_counter()
+start = time.process_time()
+import scipy.linalg
+middle = time.process_time()
 import lorabook
-print(json.dumps([time.perf_counter() - start, sorted(sys.modules)]))
+end = time.process_time()
+print(json.dumps([(end - middle) / (middle - start), sorted(sys.modules)]))
 """
 
 BARE = """
@@ -46,9 +49,9 @@ def fresh_interpreter(program):
 
 
 def test_import_is_quick_and_light():
-    """The shortest of five, so that a busy machine does not count as a slow import."""
+    """What it adds to numpy and `scipy.linalg` costs less than these; the least of five ratios of CPU times."""
     runs = [json.loads(fresh_interpreter(TIMED)) for _ in range(5)]
-    assert min(seconds for seconds, _ in runs) < 0.5
+    assert min(ratio for ratio, _ in runs) < 1.0
     assert not {"torch", "IPython", "pandas", "matplotlib", "sympy", "mpmath", "beartype", "jax"} & set(runs[0][1])
 
 
