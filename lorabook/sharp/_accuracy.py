@@ -51,6 +51,18 @@ def _reasons(problem: Setting, rank: int, at_threshold: str, with_many: str, min
         )
 
 
+def check_rounding(problem: Setting, strongest: float) -> None:
+    """Warn if drawn matrices round the noise away beside the signal, and nothing that is not seen is larger."""
+    largest = np.max(problem.strengths, initial=0.0)
+    if largest > strongest and problem.n >= problem.d_x:
+        warnings.warn(
+            f"singular_values has a direction of strength {largest:.1e}; above {strongest:g} the rounding of the drawn "
+            "matrices shows in the risk",
+            AccuracyWarning,
+            stacklevel=3,
+        )
+
+
 def check_isotropic(X: np.ndarray, needed_by: str) -> None:
     """Warn if the sample covariance of X is farther from a multiple of the identity than chance allows."""
     excess = _john(X, X.shape[1])

@@ -9,6 +9,7 @@ from lorabook import _validate, formulas
 from lorabook.linalg import _EPS, _spectrum
 
 INF = float("inf")
+_SMALLEST, _STRONGEST = np.finfo(np.float64).tiny, 1e300
 
 
 class TooManyVisibleError(ValueError):
@@ -45,7 +46,7 @@ class Sizes:
     @property
     def constants(self) -> dict:
         """What most formulas take."""
-        return {"d_y": self.d_y, "k": self.k, "N": self.N, "kappa": self.kappa}
+        return {"d_y": float(self.d_y), "k": float(self.k), "N": float(self.N), "kappa": self.kappa}
 
     @property
     def detectable(self) -> float:
@@ -67,7 +68,15 @@ class Setting(Sizes):
 
     @cached_property
     def strengths(self) -> np.ndarray:
-        return formulas.strength(n=self.n, s_i=self.s, sigma=self.sigma)
+        """`x_i`, descending. Raises ValueError where they are beyond double precision."""
+        with np.errstate(divide="ignore", over="ignore"):
+            strengths = formulas.strength(n=self.n, s_i=self.s, sigma=self.sigma)
+        if self.sigma**2 < _SMALLEST or np.any(strengths > _STRONGEST):
+            raise ValueError(
+                f"noise_std is {self.sigma:g}; it must be larger for these singular_values: its square, or a strength "
+                f"n s^2 / noise_std^2 above {_STRONGEST:g}, is beyond double precision"
+            )
+        return strengths
 
     @property
     def visible(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from lorabook import formulas
 from lorabook.sharp._setting import Setting
+from lorabook.sharp._strong import remainder
 from lorabook.wishart import marchenko_pastur_cdf
 
 _GRID = np.pi * np.linspace(0.0, 1.0, 4001)[1:] ** 2
@@ -25,6 +26,12 @@ class Bulk:
     """`sum_{i <= r} lambda_i`, in units of `sigma^2`."""
     captured: np.ndarray
     """`Omega_j(r)`, (directions, ranks)."""
+    excess: np.ndarray
+    """`lambda_i - x_i` of the visible directions."""
+    below: np.ndarray
+    """`lambda_i` of the others up to max_rank."""
+    uncaptured: np.ndarray
+    """`x_j (1 - Omega_j(r))` of the visible directions that rank r keeps, (directions, ranks); nan elsewhere."""
 
 
 def bulk(problem: Setting) -> Bulk:
@@ -38,18 +45,26 @@ def _bulk(d_y: int, k: int, max_rank: int, detectable: float, visible: int, stre
     x = np.array(strengths)
     ranks = np.arange(max_rank + 1)
     rho = np.maximum(x / detectable, _FAINT)[:, None]
+    # In 1 / rho the capture is the same up to a factor: there it is computed without overflow.
+    mirrored = np.maximum(np.minimum(rho, 1.0 / rho), _FAINT)
     inside = np.arange(visible + 1, max_rank + 1)
-    above = formulas.visible_square(x_i=x[:visible], i=np.arange(1, visible + 1), d_y=d_y, k=k)
+    excess = remainder("visible_square", u=1.0 / x[:visible], i=np.arange(1, visible + 1), d_y=d_y, k=k)
     below = formulas.bulk_square(d_y=d_y, k=k, phi=_angles(inside - 0.5, d_y, k, rho))
     if len(below):  # all of them add up to the energy of the matrix, d_y k + sum x_j on average
-        below *= (d_y * k + np.sum(x) - np.sum(above)) / np.sum(below)
+        below *= (d_y * k + np.sum(x[visible:]) - np.sum(excess)) / np.sum(below)
     reached = np.r_[np.zeros(visible + 1), _angles(inside, d_y, k, rho)]
-    own = np.maximum(0.0, 1.0 - rho**-2.0) * (np.arange(1, len(x) + 1)[:, None] <= ranks)
-    captured = own + np.where(reached > 0.0, formulas.bulk_capture(rho=rho, phi=reached), 0.0)
+    kept = np.arange(1, len(x) + 1)[:, None] <= ranks
+    own = np.maximum(0.0, 1.0 - rho**-2.0) * kept
+    share = np.where(reached > 0.0, formulas.bulk_capture(rho=mirrored, phi=reached), 0.0)
+    captured = own + np.where(rho > 1.0, rho**-2.0, 1.0) * share
     captured[:, -1] = 1.0
-    energies = np.r_[0.0, np.cumsum(np.r_[above, below])]
-    energies.flags.writeable = captured.flags.writeable = False
-    return Bulk(energies, captured)
+    uncaptured = np.where(kept & (np.arange(len(x)) < visible)[:, None], d_y * k / x[:, None] * (1.0 - share), np.nan)
+    uncaptured[:, -1] = 0.0
+    energies = np.r_[0.0, np.cumsum(np.r_[x[:visible] + excess, below])]
+    found = Bulk(energies, captured, excess, below, uncaptured)
+    for array in vars(found).values():
+        array.flags.writeable = False
+    return found
 
 
 def _angles(counts: np.ndarray, d_y: int, k: int, rho: np.ndarray) -> np.ndarray:

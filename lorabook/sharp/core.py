@@ -7,10 +7,10 @@ from lorabook._arrays import Float, Integer, Real, Seed
 from lorabook.sharp._accuracy import check
 from lorabook.sharp._controls import controlled_mean
 from lorabook.sharp._setting import INF, Setting, checked_rank, setting
+from lorabook.sharp._strong import remainder
 from lorabook.sharp.bulk import bulk
-from lorabook.sharp.identity import seen_energy, signal_factors
+from lorabook.sharp.identity import blind_length, seen_energy, signal_factors, unseen
 from lorabook.sharp.limit import full, master
-from lorabook.sharp.spikes import triplets
 from lorabook.wishart import Estimate
 
 __all__ = ["core_risk", "lora_risk"]
@@ -33,8 +33,8 @@ def lora_risk(
         noise_std: standard deviation of each output's noise, above 0.
 
     Returns inf for `|n - d_x| <= 1` and rank at least 1: the mean is infinite. The same numbers every time.
-    Raises ValueError for negative singular values, more than min(d_x, d_y) of them, or at least d_y or more than
-    min(n, d_x) of them detectable.
+    Raises ValueError for negative singular values, more than min(d_x, d_y) of them, at least d_y or more than
+    min(n, d_x) of them detectable, or noise so weak that strengths are beyond double precision.
     Issues AccuracyWarning as `core_risk` does.
     Accuracy: within 1 % of simulations at d_x = d_y = 100, a strong shift of rank 4 and n from 10 to 1000; otherwise
     about 1 % at sizes of 200 and 3 % at 40, away from what the warning is about.
@@ -89,11 +89,11 @@ def core(problem: Setting, rank: int, draws: int, seed) -> Estimate:
         return Estimate(full(problem), 0.0)
     problem.need_few_visible()
     visible = problem.visible
-    change = Estimate(0.0, 0.0)
+    first = Estimate(problem.energy, 0.0)
     if visible > 0:
         draw = _draw(problem, min(rank, visible), draws, _validate.generator(seed, _CORE_STREAM))
-        change = controlled_mean(*draw)
-    first = Estimate(problem.energy + change.value, change.standard_error)
+        mean = controlled_mean(*draw)
+        first = Estimate(float(np.sum(problem.s[visible:] ** 2)) + mean.value, mean.standard_error)
     return first if rank <= visible else _with_bulk(problem, rank, first)
 
 
@@ -104,33 +104,41 @@ def _with_bulk(problem: Setting, rank: int, first: Estimate) -> Estimate:
     full rank is exact.
     """
     visible = problem.visible
-    energies = bulk(problem).energies
-    left = (energies[-1] - energies[rank]) / (energies[-1] - energies[visible])
+    below = bulk(problem).below
+    left = float(np.sum(below[rank - visible :]) / np.sum(below))
     value = master(problem, rank) + left * (first.value - master(problem, visible))
     return Estimate(value, left * first.standard_error)
 
 
 def _draw(problem: Setting, rank: int, draws: int, rng) -> tuple[np.ndarray, np.ndarray]:
-    """What the first directions change in the risk, a draw each; and controls of mean zero."""
+    """The part of the risk in the visible directions, a draw each; and controls of mean zero.
+
+    For each left singular vector that is kept, `||a - b||^2 + 2 (1 - c_u) <a, b>` in the metric `C^{-1}`, a what the
+    estimate says of the signal and b what the signal is, with what X does not see of it and what the estimate adds
+    outside; for the others the signal. Nothing is of the size of the signal if it is kept and seen.
+    """
     m, sigma = problem.visible, problem.sigma
     s = problem.s[:m]
     L, C = signal_factors(problem, m, draws, rng)
     inverse = np.linalg.inv(C)
-    signal = s[:, None] * L
-    left, theta, right = np.linalg.svd(signal + sigma * rng.standard_normal((draws, m, m)))
-    left, theta, right = left[:, :, :rank], theta[:, :rank], right[:, :rank]
-    square, c_u, c_v = triplets((theta / sigma) ** 2, problem.d_y - m, problem.k - m)
-    square = sigma**2 * square
-    filtered = signal @ inverse
-    length = formulas.mean_square_length(
-        n=problem.n,
-        d_x=problem.d_x,
-        **{
-            r"a_i^\top C^{-1} a_i": c_v * np.einsum("dri,dij,drj->dr", right, inverse, right),
-            r"\operatorname{tr} C^{-1}": np.trace(inverse, axis1=1, axis2=2)[:, None],
-            r"\|b_{i}\|^2": 1.0 - c_v,
-        },
+    signal, noise = s[:, None] * L, rng.standard_normal((draws, m, m))
+    left, theta, right = np.linalg.svd(signal + sigma * noise)
+    true = left.swapaxes(1, 2) * s
+    missed = np.sum(true[:, rank:] ** 2, axis=(1, 2))
+    true, left, theta, right = true[:, :rank], left[:, :, :rank], theta[:, :rank, None], right[:, :rank]
+    x = (theta / sigma) ** 2
+    visible = x > np.sqrt((problem.d_y - m) * (problem.k - m))
+    values = {"u": 1.0 / np.where(visible, x, np.inf), "d_y": problem.d_y - m, "k": problem.k - m}
+    stretch = np.where(visible, remainder("spiked_square", **values), -1.0)
+    tilt = np.where(visible, remainder("overlap_left", **values), 1.0)
+    edge = formulas.gaussian_norm_bound(m=problem.d_y - m, n=problem.k - m)
+    blind = sigma**2 * np.where(visible, remainder("blind_square", **values), edge)
+    root = np.sqrt(1.0 + stretch)
+    estimate, signals = theta * root * right, left.swapaxes(1, 2) @ signal
+    error = theta * stretch / (1.0 + root) * right + sigma * left.swapaxes(1, 2) @ noise
+    inside = np.sum(
+        error @ inverse * error + 2.0 * tilt / (1.0 + np.sqrt(1.0 - tilt)) * (estimate @ inverse * signals), axis=2
     )
-    overlap = np.sqrt(c_u * c_v) * np.einsum("dir,dij,drj->dr", left, filtered, right)
-    changes = np.sum(square * length - 2.0 * np.sqrt(square) * overlap, axis=1)
-    return changes, seen_energy(problem, filtered, signal, s)
+    outside = blind_length(problem, inverse) * np.sum(blind, axis=2)
+    kept = np.sum(inside + outside + unseen(problem, true, signals, inverse), axis=1)
+    return missed + kept, seen_energy(problem, signal @ inverse, signal, s)

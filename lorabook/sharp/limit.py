@@ -86,22 +86,31 @@ def lora_risk_limit(
 
 
 def master(problem: Setting, rank: int) -> float:
-    """The master formula, unchecked."""
-    weights = {"N": problem.N, r"r_{\mathrm{vis}}": problem.visible}
+    """The master formula, unchecked.
+
+    It does not change, but for `c / n - c / N`, when the same c is taken off `x_j`, `x_j Omega_j` and `lambda_j` of a
+    direction. For those that are visible and kept `c = x_j - 1`, so that strong ones leave no large terms to cancel.
+    """
+    weights = {"N": float(problem.N), r"r_{\mathrm{vis}}": problem.visible}
     spectrum = bulk(problem)
-    captured = spectrum.captured[:, rank]
+    kept = min(rank, problem.visible)
+    strengths, captured = problem.strengths.copy(), spectrum.captured[:, rank].copy()
+    visible = captured[: problem.visible].copy()
+    strengths[:kept], captured[:kept] = 1.0, 1.0 - spectrum.uncaptured[:kept, rank]
     in_noise = formulas.master(
         n=problem.n,
         N=problem.N,
         d_y=problem.d_y,
         alpha=formulas.alpha(**weights),
         beta=formulas.beta(k=problem.k, **weights),
-        x_j=problem.strengths,
-        lambda_i=np.diff(spectrum.energies)[:rank],
+        x_j=strengths,
+        lambda_i=np.r_[spectrum.excess[:kept] + 1.0, spectrum.below[: rank - kept]],
         Omega_j=captured,
-        Omega_v=captured[: problem.visible],
+        Omega_v=visible,
     )
-    return float(problem.sigma**2 * in_noise)
+    square = problem.sigma**2
+    unseen = (1.0 - problem.n / problem.N) * float(np.sum(problem.s[:kept] ** 2 - square / problem.n))
+    return float(square * in_noise) + unseen
 
 
 def strong_spike_risk(

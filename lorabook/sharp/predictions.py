@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from lorabook import formulas
 from lorabook._arrays import Float, Integer, Real
 from lorabook.sharp._setting import INF, setting
-from lorabook.sharp.spikes import triplets
+from lorabook.sharp._strong import remainder, unlearned
 
 __all__ = ["ridge_risk", "shrunk_risk"]
 
@@ -29,9 +28,11 @@ def shrunk_risk(
     problem.need_few_visible()
     if problem.kappa == INF:
         return problem.energy
-    strengths = problem.strengths[: problem.visible]
-    gains = formulas.shrinkage_gain(x=strengths, sigma=problem.sigma, **problem.constants)
-    return problem.energy - float(np.sum(gains))
+    squares, seen = problem.s**2, problem.n / problem.N
+    values = {"d_y": problem.d_y, "k": problem.k, "kappa": problem.kappa}
+    lost = np.ones(len(squares))
+    lost[: problem.visible] = remainder("shrinkage_gain", u=1.0 / problem.strengths[: problem.visible], **values)
+    return float(np.sum(squares * (1.0 - seen + seen * lost)))
 
 
 def ridge_risk(
@@ -53,8 +54,9 @@ def ridge_risk(
     problem.need_few_visible()
     x = problem.strengths
     visible = x > problem.detectable
-    _, c_u, _ = triplets(x, problem.d_y, problem.k)
-    penalties = formulas.ridge_penalty(x=x[visible], d_x=problem.d_x, d_y=problem.d_y, k=problem.k)
-    dimensions = np.zeros(len(x))
-    dimensions[visible] = formulas.effective_dimension(t=penalties, gamma=problem.d_x / problem.n)
-    return float(formulas.ridge_risk(s_i=problem.s, **{"c_{u}^2(x_i)": c_u, "a(t_{i})": dimensions}))
+    values = {"u": 1.0 / x[visible], "d_y": problem.d_y, "k": problem.k}
+    tilt = remainder("overlap_left", **values)
+    left_over = unlearned(remainder("ridge_penalty", d_x=problem.d_x, **values), problem.d_x / problem.n)
+    lost = np.ones(len(x))  # 1 - c_u^2 a
+    lost[visible] = tilt + (1.0 - tilt) * left_over
+    return float(np.sum(problem.s**2 * lost))

@@ -63,7 +63,7 @@ def usefulness_root(d_y: Integer, k: Integer, kappa: Real) -> float:
     kappa = _validate.number("kappa", kappa, 1.0, meaning="the inflation")
     # At this bound x^3 already exceeds each of the other terms' shares.
     bound = d_y + kappa * k + np.sqrt((1 + 2 * kappa) * d_y * k) + np.cbrt((kappa - 1) * d_y**2 * k)
-    values = {"d_y": d_y, "k": k, "kappa": kappa}
+    values = {"d_y": float(d_y), "k": float(k), "kappa": kappa}
     return float(
         brentq(lambda x: formulas.usefulness_cubic(x=x, **values), np.sqrt(d_y * k), bound, xtol=1e-12, rtol=1e-15)
     )
@@ -97,7 +97,8 @@ def zones(
     """
     problem = setting(singular_values, d_x, d_y, n, noise_std)
     bar = usefulness_root(problem.d_y, problem.k, problem.kappa)
-    strengths = formulas.strength(n=problem.n, s_i=np.asarray(singular_values, dtype=float), sigma=problem.sigma)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # infinite ones are useful, 0 / 0 is no signal
+        strengths = formulas.strength(n=problem.n, s_i=np.asarray(singular_values, dtype=float), sigma=problem.sigma)
     names = np.where(strengths > bar, "useful", np.where(strengths > problem.detectable, "harmful", "invisible"))
     return names.tolist()
 
