@@ -44,8 +44,8 @@ def run(
 ) -> dict[str, Any]:
     """Executes a source notebook's code, for `student`; hidden tests use the seed `grading`.
 
-    Cells tagged `figure` or `install` are left out when `only_graded`; all cells from the first one that asks for
-    numbers of the student's own unless `own_numbers`. Returns the notebook's names.
+    The cell tagged `install` is left out, those tagged `figure` when `only_graded`; all cells from the first one that
+    asks for numbers of the student's own unless `own_numbers`. Returns the notebook's names.
     """
     names = _fresh_names()
     for cell, source in _code(_cached(assignment), student, grading, only_graded):
@@ -100,8 +100,9 @@ def _cached(assignment: str) -> nbformat.NotebookNode:
 
 def _code(cells: nbformat.NotebookNode, student: str, grading: str | None, only_graded: bool):
     """The code cells, and their code with the student's id and the grading seed put in."""
+    left_out = {"figure", "install"} if only_graded else {"install"}
     for cell in cells.cells:
-        if cell.cell_type == "code" and not (only_graded and tags(cell) & {"figure", "install"}):
+        if cell.cell_type == "code" and not tags(cell) & left_out:
             source = re.sub(r'^STUDENT = ".*"$', f"STUDENT = {student!r}", cell.source, flags=re.MULTILINE)
             yield cell, source.replace('grading="published"', f"grading={grading!r}")
 

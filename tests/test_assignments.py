@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 
+import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
@@ -107,6 +108,21 @@ def test_every_typical_mistake_is_told_by_its_own_hint(assignment, name):
             assert complaint(assignment, name, answer, student, grading) == f"{name}: {mistake.hint}", mistake.name
 
 
+@pytest.mark.usefixtures("no_shape_checks")
+@each_set
+def test_the_given_figures_are_drawn_from_right_answers(assignment, monkeypatch):
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda: shown.append([len(ax.lines) for ax in plt.gcf().axes]))
+    try:
+        names = sets.run(assignment, "ada", only_graded=False)
+    finally:
+        plt.close("all")
+    assert len(shown) == sum("figure" in sets.tags(cell) for cell in sets.read(assignment).cells)
+    assert all(lines > 1 for axes in shown for lines in axes)
+    if assignment == "ps1_low_rank_regression":
+        assert np.sum(names["flat"] ** 2) == pytest.approx(np.sum(names["decaying"] ** 2))
+
+
 @each_set
 def test_there_are_enough_mistakes_each_with_a_hint_of_its_own(assignment):
     hints = Counter(mistake.hint for exercise in sets.problems(assignment).exercises for mistake in exercise.mistakes)
@@ -153,6 +169,14 @@ def test_a_blank_notebook_is_told_that_nothing_is_answered_yet(assignment):
         f"check_{exercise.name}": f"WrongAnswer: {exercise.name}: Not answered yet."
         for exercise in sets.problems(assignment).exercises
     }
+
+
+@each_set
+def test_the_rules_are_said_first(assignment):
+    first = sets.read(assignment).cells[0].source
+    assert re.search("Arguments are not to be changed|Functions must leave their arguments as they are", first)
+    inexact = any(exercise.own_numbers and exercise.tolerance > 1e-6 for exercise in sets.problems(assignment).exercises)
+    assert inexact == ("do not round" in first)
 
 
 # Notebooks --------------------------------------------------------------------------------------------------------
