@@ -1,16 +1,19 @@
 """A problem set: gives out each student's numbers, and checks answers."""
 
 import copy
-from collections.abc import Callable
+import numbers
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
-from lorabook.assignments._answers import Raised, WrongAnswer, agree, describe, outcome
+from lorabook.assignments._answers import Raised, WrongAnswer, agree, outcome
+from lorabook.assignments._blanks import blank_in
+from lorabook.assignments._descriptions import describe
 from lorabook.assignments._exercise import Case, Exercise
-from lorabook.assignments._seeds import generator, handed_in_by
+from lorabook.assignments._seeds import generator, handed_in_by, plain
 
 PLACEHOLDER = "your-id"  # what a student's notebook has before they put their own into it
 NOT_ANSWERED = "Not answered yet."
@@ -26,29 +29,30 @@ class ProblemSet:
     name: str
     exercises: tuple[Exercise, ...]
 
-    def numbers(self, exercise: str, student: str) -> Case:
+    def numbers(self, exercise: str, student: str | int) -> Case:
         """The arguments that `student` is to answer `exercise` for, by name; those of an example for a function.
 
         Raises ValueError for an unknown exercise or an empty id.
         """
         return copy.deepcopy(_drawn(self.exercise(exercise), self.name, _id(student)))
 
-    def cases(self, exercise: str, student: str, grading: str | None = None) -> list[Case]:
+    def cases(self, exercise: str, student: str | int, grading: str | None = None) -> list[Case]:
         """The arguments of every call by which `check` tries an answer. Raises as `numbers` does."""
         asked = self.exercise(exercise)
         if asked.own_numbers:
             return [self.numbers(exercise, _owner(student, grading))]
         words = (_id(student),) if grading is None else ("grading", grading)
         rng = generator(self.name, exercise, *words)
-        return [asked.case(rng) for _ in range(asked.cases)]
+        return asked.draw(rng, asked.cases)
 
-    def check(self, exercise: str, answer: Any, student: str, grading: str | None = None) -> None:
+    def check(self, exercise: str, answer: Any, student: str | int, grading: str | None = None) -> None:
         """Prints that `answer` is right, or raises `WrongAnswer`, whose message says in words what is wrong.
 
         Arguments:
             exercise: the exercise's name.
             answer: a function, or for an exercise with numbers of the student's own a value.
-            student: the student's id, any text that is not empty; not `your-id`, which stands for it at first.
+            student: the student's id, a whole number or any text that is not empty; not `your-id`, which stands for it
+                at first.
             grading: None while working. A grader gives a seed: a function is then tried on cases that the student has
                 not seen, and own numbers must be those of whoever handed the notebook in.
 
@@ -78,20 +82,23 @@ class ProblemSet:
 
 
 @lru_cache(maxsize=64)  # a case may be drawn many times over, until it tells a right answer from a wrong one
-def _drawn(exercise: Exercise, problem_set: str, student: str) -> Case:
-    return exercise.case(generator(problem_set, exercise.drawn_as or exercise.name, student))
+def _drawn(exercise: Exercise, problem_set: str, student: str | int) -> Case:
+    return exercise.draw(generator(problem_set, exercise.drawn_as or exercise.name, student), cases=1)[0]
 
 
-Complaint = tuple[str, Exception | None]  # what is wrong, and what the answer raised, if it did
+Complaint = tuple[str, BaseException | None]  # what is wrong, and what the answer raised, if it did
 
 
-def _id(student: str) -> str:
-    if not isinstance(student, str) or student.strip() in ("", PLACEHOLDER):
+def _id(student: str | int) -> str:
+    """The id as a text, however it was typed."""
+    number = isinstance(student, numbers.Integral) and not isinstance(student, bool)
+    text = plain(str(student)) if number or isinstance(student, str) else ""
+    if text in ("", PLACEHOLDER):
         raise ValueError(f"student is {student!r}; it must be your own id: put it into the line STUDENT = …")
-    return student.strip()
+    return text
 
 
-def _owner(student: str, grading: str | None) -> str:
+def _owner(student: str | int, grading: str | None) -> str:
     """Whose numbers an answer must be for."""
     return _id(student) if grading is None else handed_in_by(_id(student))
 
@@ -109,8 +116,9 @@ def _of_function(exercise: Exercise, answer: Any, cases: list[Case]) -> Complain
     for case in cases:
         theirs = copy.deepcopy(case)
         given.append(outcome(answer, theirs))
-        if isinstance(given[-1], Raised) and isinstance(given[-1].error, NotImplementedError):
-            return NOT_ANSWERED, None
+        blank = blank_in(given[-1].error) if isinstance(given[-1], Raised) else None
+        if blank is not None:
+            return NOT_ANSWERED if blank.depth == 1 else f"It calls `{blank.name}`, which is not answered yet.", None
         changed = [name for name in case if not _same(theirs[name], case[name])]
         if changed:
             return f"The function changes its argument {changed[0]}; work on a copy.", None
@@ -123,7 +131,7 @@ def _of_answers(exercise: Exercise, given: list[Any], cases: list[Case]) -> Comp
     if _all_agree(given, right, exercise.tolerance):
         return None
     for mistake in exercise.mistakes:
-        if _all_agree(given, _lazily(mistake.answer, cases), exercise.tolerance):
+        if all(map(mistake.explains, given, right, cases, repeat(exercise.tolerance))):
             return mistake.hint, None
     case, mine, theirs = next(
         triple for triple in zip(cases, given, right, strict=True) if not agree(*triple[1:], exercise.tolerance)
@@ -131,10 +139,6 @@ def _of_answers(exercise: Exercise, given: list[Any], cases: list[Case]) -> Comp
     where = "" if exercise.own_numbers else f"With {_describe_case(case)}: "
     error = mine.error if isinstance(mine, Raised) else None
     return where + describe(mine, theirs, exercise.returns, exercise.tolerance), error
-
-
-def _lazily(answer: Callable[..., Any], cases: list[Case]):
-    return (outcome(answer, case) for case in cases)
 
 
 def _all_agree(given, right, tolerance: float) -> bool:
@@ -149,7 +153,7 @@ def _same(left: Any, right: Any) -> bool:
         return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in right)
     if isinstance(right, (list, tuple)):
         return len(left) == len(right) and all(map(_same, left, right))
-    return not isinstance(right, (int, float, str)) or left == right
+    return not isinstance(right, (int, float, str)) or bool(left == right)
 
 
 def _describe_case(case: Case) -> str:
