@@ -8,6 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
+from lorabook import _validate
 from lorabook._arrays import Integer
 
 __all__ = ["COLORS", "INK", "STYLE", "method_style", "risk_curves", "untrained_style", "use_style"]
@@ -71,12 +72,17 @@ def use_style() -> None:
 def method_style(method: str, rank: Integer | None = None) -> dict:
     """Line style of a method, the same in every figure: full fine-tuning grey and dashed, LoRA by rank.
 
+    Arguments: method, "full" or "lora"; rank of LoRA, at least 1.
+    Raises ValueError for another method or rank.
+
     >>> method_style("full")["label"], method_style("lora", 4)["label"]
     ('full fine-tuning', 'LoRA, r = 4')
     """
-    if method == "full":
+    if isinstance(method, str) and method == "full":
         return {"color": INK, "marker": "x", "linestyle": "--", "label": "full fine-tuning"}
-    place = int(np.log2(rank)) if rank else 0
+    if not isinstance(method, str) or method != "lora":
+        raise ValueError(f'method is {_validate.shown(method)}; it must be "full" or "lora"')
+    place = int(np.log2(_validate.integer("rank", rank, 1)))
     return {
         "color": _CYCLE[place % len(_CYCLE)],
         "marker": _MARKERS[place % len(_MARKERS)],

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lorabook import bounds, sweeps
+from lorabook import _validate, bounds, sweeps
 from lorabook.figures import method_style, untrained_style
 from lorabook.predictions import predicted_risks
 from lorabook.sweeps.shifts import shift_spectrum
@@ -221,6 +221,6 @@ def _sharp_bounds(grid: sweeps.Grid, layout: PaperFigure, seeds) -> tuple[list[f
 
 
 def _layout(preset: str) -> PaperFigure:
-    if preset not in FIGURES:
-        raise ValueError(f"preset is {preset!r}; it must be one of {sorted(FIGURES)}")
+    if not isinstance(preset, str) or preset not in FIGURES:
+        raise ValueError(f"preset is {_validate.shown(preset)}; it must be one of {sorted(FIGURES)}")
     return FIGURES[preset]

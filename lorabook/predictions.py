@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lorabook import sharp
+from lorabook import _validate, sharp
 from lorabook._arrays import Float, Integer, Real
 
 __all__ = ["Prediction", "predicted_risks"]
@@ -35,12 +35,14 @@ def predicted_risks(
     Where the theory refuses (more detectable directions than it allows) the value is NaN; where it warns, the value
     is not trusted.
 
+    Arguments: ranks, a sequence of integers of at least 0; draws, 0 or at least 2; the rest as in `sharp.lora_risk`.
     Raises ValueError for bad input, as `sharp.lora_risk` does.
 
     >>> prediction = predicted_risks((1, 4), np.array([3.0, 2.0]), d_x=20, d_y=20, n=80, noise_std=1.0)
     >>> prediction.lora.round(2), prediction.trusted
     (array([4.62, 3.14]), array([ True,  True]))
     """
+    ranks, draws = _validate.integers("ranks", ranks, 0), _validate.integer("draws", draws, 0)
     full = sharp.full_risk(singular_values, d_x, d_y, n, noise_std)
     values, trusted = np.full(len(ranks), np.nan), np.zeros(len(ranks), dtype=bool)
     for i, rank in enumerate(ranks):

@@ -89,10 +89,8 @@ def draw_risks(
     """
     d_x, d_y = _validate.integer("d_x", d_x, 1), _validate.integer("d_y", d_y, 1)
     n = _validate.integer("n", n, 1, meaning="a training set needs a sample")
-    noise_std = _validate.number("noise_std", noise_std)
-    if np.ndim(ranks) != 1:
-        raise ValueError(f"ranks is {ranks!r}; it must be a sequence of integers of at least 0")
-    ranks = [_validate.integer("ranks", rank, 0) for rank in ranks]
+    noise_std = _validate.noise_std(noise_std)
+    ranks = _validate.integers("ranks", ranks, 0)
     draws = _validate.integer("draws", draws, 1)
     s = _spectrum("singular_values", singular_values)
     s = s[s > 0]

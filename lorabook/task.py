@@ -82,7 +82,7 @@ class Task:
         """
         d_x, d_y = _validate.integer("d_x", d_x, 1), _validate.integer("d_y", d_y, 1)
         shift_rank = _validate.integer("shift_rank", shift_rank, 0, min(d_x, d_y), "at most min(d_x, d_y)")
-        noise_std = _validate.number("noise_std", noise_std)
+        noise_std = _validate.noise_std(noise_std)
         W0, U, V = _gaussian_draws(d_x, d_y, shift_rank, seed)
         return cls(W0, U @ V / np.sqrt(max(shift_rank, 1)), noise_std**2)
 
@@ -107,7 +107,7 @@ class Task:
             raise ValueError(
                 f"singular_values has {len(s)} entries; it must have at most min(d_x, d_y) = {min(d_x, d_y)}"
             )
-        noise_std = _validate.number("noise_std", noise_std)
+        noise_std = _validate.noise_std(noise_std)
         rng = _validate.generator(seed, _SPECTRUM_STREAM)
         W0 = rng.standard_normal((d_y, d_x))
         U, V = haar_frame(d_y, len(s), rng), haar_frame(d_x, len(s), rng)
@@ -178,7 +178,13 @@ class Task:
         return self.d_y * self.noise_cov if np.ndim(self.noise_cov) == 0 else float(np.trace(self.noise_cov))
 
     def whiten(self, D: Float[np.ndarray, "k d_x"]) -> Float[np.ndarray, "k d_x"]:
-        """`D L` with `Sigma_x = L L^T`: after it, Frobenius norms of weight differences are excess risks."""
+        """`D L` with `Sigma_x = L L^T`: after it, Frobenius norms of weight differences are excess risks.
+
+        D is (k, d_x), k any number of rows, none too.
+
+        Raises ValueError if D is not a finite real matrix of d_x columns.
+        """
+        D = _validate.matrix("D", D, columns=self.d_x, meaning="the columns of W0", may_have_no_rows=True)
         return D if self._feature_factor is None else D @ self._feature_factor
 
 

@@ -4,19 +4,25 @@ import re
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lorabook import (
     Task,
+    bounds,
     descent_rate,
     factored_gradient_descent,
+    figures,
     full_finetune,
     gradient_descent,
     linalg,
     lora,
     rank_path,
     ridge_finetune,
+    sharp,
 )
+from lorabook.predictions import predicted_risks
+from lorabook.sampler import draw_risks
 
 pytestmark = pytest.mark.usefixtures("no_shape_checks")
 
@@ -31,6 +37,22 @@ def with_entry(value, shape):
     array = np.ones(shape, dtype=type(value))
     array.flat[-1] = value
     return array
+
+
+# What has no short name of its own is shown by its type and shape, on one line.
+LONG = [
+    ("an entry", ones(1), "is an array of shape (1,)"),
+    ("a matrix for a number", np.eye(12), "is an array of shape (12, 12)"),
+    ("a task for a number", Task(np.eye(9), np.eye(9)), "is of type Task"),
+    ("a long list", list(range(99)), "is of type list of length 99"),
+    ("a long string", "x" * 99, "is 'xxx"),
+]
+HUGE = [
+    ("2^63", 2**63, "is 9223372036854775808"),
+    ("10**400 for an integer", 10**400, "is 1000"),
+    ("more digits than Python prints", 10**5000, "is an integer of 16610 bits"),
+]
+BAD_NOISE = [("a square that overflows", 1e200, "is 1e+200")]
 
 
 def bad_matrices(shape, free_axes=()):
@@ -48,20 +70,22 @@ def bad_matrices(shape, free_axes=()):
         ("strings", np.full(shape, "1"), "its type is <U1"),
         ("objects", np.full(shape, None), "its type is object"),
         ("None", None, "its type is object"),
+        ("masked", np.ma.masked_equal(with_entry(-999.0, shape), -999), "has 1 masked entries"),
+        ("lists of masked rows", list(np.ma.masked_equal(with_entry(-999.0, shape), -999)), "has 1 masked entries"),
         ("dates", np.full(shape, "2020", dtype="M8[Y]"), "its type is datetime64[Y]"),
     ]
 
 
 def bad_integers(minimum, maximum=None):
     beyond = [] if maximum is None else [maximum + 1]
-    wrong = [minimum - 1, *beyond, 1.5, 2.0, np.float64(1.0), True, np.True_, NAN, INF, "1", None, 1j, [1], ones(1)]
-    return [(repr(value), value, f"is {value!r}") for value in wrong]
+    wrong = [minimum - 1, *beyond, 1.5, 2.0, np.float64(1.0), True, np.True_, NAN, INF, "1", None, 1j, [1]]
+    return [(repr(value), value, f"is {value!r}") for value in wrong] + LONG + HUGE
 
 
 def bad_numbers(strict=False):
     zero = [0.0] if strict else []
-    wrong = [-1.0, -INF, INF, NAN, *zero, True, np.True_, "1", None, 1j, [1.0], ones(1)]
-    return [(repr(value), value, f"is {value!r}") for value in wrong] + [("10**400", 10**400, "is 1000")]
+    wrong = [-1.0, -INF, INF, NAN, *zero, True, np.True_, "1", None, 1j, [1.0]]
+    return [(repr(value), value, f"is {value!r}") for value in wrong] + [("10**400", 10**400, "is 1000")] + LONG
 
 
 def bad_covariances(d):
@@ -102,7 +126,8 @@ DATA["X"] += [("n = 0", ones(3, 0), "has shape (3, 0)"), ("d_x = 0", ones(0, 4),
 DATA["Y"] += [("d_y = 0", ones(0, 4), "has shape (0, 4)")]
 GOOD_DATA = {"X": X, "Y": Y, "W0": W0}
 MATRIX = [*bad_matrices((2, 3), free_axes=(0, 1)), ("empty", ones(0, 3), "has shape (0, 3)")]
-SIZES = {"d_x": bad_integers(1), "d_y": bad_integers(1), "noise_std": bad_numbers(), "seed": BAD_SEEDS}
+NOISE = bad_numbers() + BAD_NOISE
+SIZES = {"d_x": bad_integers(1), "d_y": bad_integers(1), "noise_std": NOISE, "seed": BAD_SEEDS}
 GOOD_SIZES = {"d_x": 4, "d_y": 3, "noise_std": 1.0, "seed": 0}
 
 TABLE = [
@@ -118,8 +143,8 @@ TABLE = [
             "task": [
                 ("of another shape", Task(ones(3, 2), ones(3, 2)), "has weights of shape (3, 2)"),
                 ("None", None, "is None"),
-                ("weights", W0, "is array("),
-                ("a likeness", SimpleNamespace(W0=W0), "is namespace("),
+                ("weights", W0, "is an array of shape (2, 3)"),
+                ("a likeness", SimpleNamespace(W0=W0), "is of type SimpleNamespace"),
             ]
         },
     ),
@@ -133,6 +158,7 @@ TABLE = [
                 *[case for case in bad_numbers(strict=True) if case[1] is not None],
                 ("too large", 2.0 / 12 * 1.0001, "is 0.166683"),  # all-ones X: s_1^2 = 12
             ],
+            "callback": [("a name", "print", "is 'print'")],
         },
     ),
     (
@@ -158,6 +184,7 @@ TABLE = [
             "init_scale": bad_numbers(),
             "A": [case for case in bad_matrices((1, 3)) if case[1] is not None],
             "seed": BAD_SEEDS,
+            "callback": [("a name", "print", "is 'print'")],
         },
     ),
     (
@@ -183,6 +210,62 @@ TABLE = [
     (TASK.sample, {"n": 1, "seed": 0}, {"n": bad_integers(1), "seed": BAD_SEEDS}),
     (TASK.excess_risk, {"W": W0}, {"W": bad_matrices((2, 3))}),
     (TASK.risk, {"W": W0}, {"W": bad_matrices((2, 3))}),
+    *(
+        (task.whiten, {"D": W0}, {"D": bad_matrices((2, 3), free_axes=(0,))})
+        for task in (TASK, Task(W0, W0, feature_cov=np.eye(3)))
+    ),
+    (
+        predicted_risks,
+        {
+            "ranks": (1, 2),
+            "singular_values": ones(2),
+            **{k: GOOD_SIZES[k] for k in ("d_x", "d_y", "noise_std")},
+            "n": 9,
+        },
+        {
+            "ranks": [
+                ("a number", 3, "is 3"),
+                ("a string", "12", "is '12'"),
+                ("rows of different lengths", [[1], [1, 2]], "is [[1], [1, 2]]"),
+                ("a matrix", ones(2, 2), "is an array of shape (2, 2)"),
+                ("a frame", pd.DataFrame({"rank": [1, 2]}), "is of type DataFrame of shape (2, 1)"),
+                ("negative", (1, -1), "is -1"),
+                ("fractional", (1, 2.0), "is 2.0"),
+            ],
+            "draws": [case for case in bad_integers(0) if case[1] is not None],
+        },
+    ),
+    (
+        draw_risks,
+        {"ranks": (1,), "singular_values": ones(2), **GOOD_SIZES, "n": 9, "draws": 2},
+        {"noise_std": NOISE, "n": bad_integers(1), "ranks": [("a number", 3, "is 3"), ("negative", [-1], "is -1")]},
+    ),
+    (
+        sharp.full_risk,
+        {"singular_values": ones(2), **{k: GOOD_SIZES[k] for k in ("d_x", "d_y", "noise_std")}, "n": 9},
+        {"noise_std": bad_numbers(strict=True) + BAD_NOISE, "n": bad_integers(1)},
+    ),
+    (
+        sharp.shrunk_lora,
+        {**GOOD_DATA, "observed_norm": False},
+        {"observed_norm": [(repr(value), value, f"is {value!r}") for value in ("no", 1, 0.0, None)]},
+    ),
+    (
+        bounds.full_risk_any_features,
+        {"task": TASK, "n": 4, "draws": 2},
+        {
+            "features": [("a name", "gaussian", "is 'gaussian'"), ("an array", X, "is an array of shape (3, 4)")],
+            "task": [("an array", np.eye(12), "is an array of shape (12, 12)")],
+        },
+    ),
+    (
+        figures.method_style,
+        {"method": "lora", "rank": 2},
+        {
+            "method": [("another", "foo", "is 'foo'"), ("none", None, "is None"), ("an array", X, "is an array of")],
+            "rank": bad_integers(1),
+        },
+    ),
     (linalg.svd, {"A": W0}, {"A": MATRIX}),
     (linalg.truncate, {"A": W0, "rank": 1}, {"A": MATRIX, "rank": bad_integers(0)}),
     (linalg.row_space, {"X": X}, {"X": MATRIX}),
@@ -236,6 +319,8 @@ def test_bad_input_is_named(function, good, argument, value, was):
     with pytest.raises(ValueError, match=f"^{argument} ") as caught:
         function(**{**good, argument: value})
     message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 400
     assert was in message
     assert "must" in message.partition(was)[2]
 

@@ -15,7 +15,7 @@ INFINITE = Estimate(float("inf"), 0.0)
 
 def checked(task, n) -> tuple[Task, int]:
     if not isinstance(task, Task):
-        raise ValueError(f"task is {task!r}; it must be a Task")
+        raise ValueError(f"task is {_validate.shown(task)}; it must be a Task")
     return task, _validate.integer("n", n, 1, meaning="a training set needs a sample")
 
 

@@ -76,7 +76,7 @@ def full_risk_any_features(
             None: Gaussian.
         draws: number of data matrices.
 
-    Raises ValueError if `features` returns another shape, or draws is below 2.
+    Raises ValueError if `features` is no function or returns another shape, or draws is below 2.
     Source: Theorems 1 and 3 of the paper.
 
     >>> task = Task.gaussian(d_x=6, d_y=5, shift_rank=1, noise_std=1.0, seed=0)
@@ -86,6 +86,7 @@ def full_risk_any_features(
     """
     task, n = checked(task, n)
     draws = _validate.integer("draws", draws, 2)
+    features = _validate.function("features", features)
     rng = _validate.generator(seed, _ANY_FEATURES_STREAM)
     white = task.whiten(np.eye(task.d_x))
     biases, variances = np.zeros(draws), np.zeros(draws)

@@ -94,7 +94,7 @@ def lora_bound_three_terms(
     """
     task, n, rank = *checked(task, n), checked_rank(task, rank)
     if constants not in ("book", "paper"):
-        raise ValueError(f'constants is {constants!r}; it must be "book" or "paper"')
+        raise ValueError(f'constants is {_validate.shown(constants)}; it must be "book" or "paper"')
     formula = formulas.lora_bound_three_terms if constants == "book" else formulas.lora_bound_paper
     values, errors = _ingredients(task, n, rank, draws, seed)
     values |= {"T_r": _frobenius_tail(task, n, rank), "lambda_x": largest_feature_variance(task)}

@@ -107,7 +107,7 @@ def setting(singular_values, d_x, d_y, n, noise_std) -> Setting:
         raise ValueError(
             f"singular_values has {len(s)} positive entries; it must have at most min(d_x, d_y) = {min(d_x, d_y)}"
         )
-    sigma = _validate.number("noise_std", noise_std, strict=True, meaning="strengths are in units of the noise")
+    sigma = _validate.noise_std(noise_std, strict=True, meaning="strengths are in units of the noise")
     return Setting(checked.d_x, checked.d_y, checked.n, s, sigma)
 
 

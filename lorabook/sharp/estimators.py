@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from lorabook import formulas
+from lorabook import _validate, formulas
 from lorabook._arrays import Float
 from lorabook.estimators import RankPath, rank_path
 from lorabook.linalg import _EPS, _svd, row_space
@@ -96,7 +96,7 @@ def shrunk_lora(
             too, where the default returns W0 (`|n - d_x| <= 1`). But it needs isotropic features for every n; the
             default needs them only for n < d_x, and away from n = d_x it was as good or slightly better.
 
-    Raises ValueError as `lora` does.
+    Raises ValueError as `lora` does, and if observed_norm is neither True nor False.
     Issues AccuracyWarning for features that are not isotropic where they must be, and as `choose_rank` does for noise
     that is not white.
     Source: chapter *Better than truncation*.
@@ -108,6 +108,7 @@ def shrunk_lora(
     >>> bool(task.excess_risk(shrunk_lora(X, Y, task.W0)) < path.excess_risks(task).min())
     True
     """
+    observed_norm = _validate.flag("observed_norm", observed_norm)
     seen = _visible(X, Y, W0)
     sizes = seen.sizes
     if observed_norm or sizes.n < sizes.d_x:

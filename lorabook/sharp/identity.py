@@ -111,6 +111,8 @@ def unseen(problem: Setting, true: np.ndarray, signals: np.ndarray, inverse: np.
 
 def signal_factors(problem: Setting, m: int, draws: int, rng) -> tuple[np.ndarray, np.ndarray]:
     """What X does in the m directions of the signal: a factor `L_11` of `X_1 X_1^T`, and the matrix C."""
+    if m == 0:
+        return np.zeros((draws, 0, 0)), np.zeros((draws, 0, 0))
     L = bartlett(m, problem.n, rng, draws)
     C = L.swapaxes(1, 2) @ L
     if problem.n < problem.d_x:

@@ -30,7 +30,7 @@ def component_cost(x: Real, d_x: Integer, d_y: Integer, n: Integer, noise_std: R
     """
     x = _validate.number("x", x, meaning="a strength")
     checked = sizes(d_x, d_y, n)
-    sigma = _validate.number("noise_std", noise_std)
+    sigma = _validate.noise_std(noise_std)
     if checked.kappa == INF:
         return INF
     values = {"sigma": sigma, **checked.constants}

@@ -116,5 +116,5 @@ def best_rank(singular_values: Float[np.ndarray, " m"], d_x: Integer, d_y: Integ
 
 
 def _as_singular_value(strength: float, checked: Sizes, noise_std) -> float:
-    sigma = _validate.number("noise_std", noise_std)
+    sigma = _validate.noise_std(noise_std)
     return float(formulas.threshold(sigma=sigma, n=checked.n, **{"x_*": strength}))

@@ -63,6 +63,8 @@ def run(
     seeds = _seeds(seeds, grid.base_seed)
     _one_of("engine", engine, ENGINES)
     _one_of("backend", backend, workers.BACKENDS)
+    common_random_numbers = _validate.flag("common_random_numbers", common_random_numbers)
+    progress = _validate.flag("progress", progress)
     if jobs != -1:
         _validate.integer("jobs", jobs, 1, meaning="or -1 for all")
     packages = ["joblib", "pandas", "threadpoolctl"] + ["tqdm"] * progress + ["pyarrow"] * (out is not None)
@@ -75,7 +77,7 @@ def run(
     wanted = parts.split(seeds)
     done = {} if folder is None else _on_disk(folder, wanted)
     missing = [part for part in wanted if part not in done]
-    compute = _Compute(grid, engine, bool(common_random_numbers), folder)
+    compute = _Compute(grid, engine, common_random_numbers, folder)
     with (
         _bar(progress, name, grid, seeds, done) as bar,
         contextlib.closing(workers.results(compute, missing, jobs, backend)) as finished,
@@ -155,7 +157,7 @@ def _named(grid: str | Grid) -> tuple[str, Grid]:
     if isinstance(grid, Grid):
         return "grid", grid
     if not isinstance(grid, str) or grid not in PRESETS:
-        raise ValueError(f"grid is {grid!r}; it must be a Grid or one of {sorted(PRESETS)}")
+        raise ValueError(f"grid is {_validate.shown(grid)}; it must be a Grid or one of {sorted(PRESETS)}")
     return grid, PRESETS[grid]
 
 
@@ -164,10 +166,10 @@ def _seeds(seeds, base_seed: int) -> list[int]:
         return list(range(base_seed, base_seed + _validate.integer("seeds", seeds, 1)))
     listed = [_validate.integer("seeds", seed, 0) for seed in seeds]
     if not listed or len(set(listed)) < len(listed):
-        raise ValueError(f"seeds is {seeds!r}; it must have at least one seed, and each only once")
+        raise ValueError(f"seeds is {_validate.shown(seeds)}; it must have at least one seed, and each only once")
     return listed
 
 
 def _one_of(name: str, value, allowed) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; it must be one of {list(allowed)}")
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} is {_validate.shown(value)}; it must be one of {list(allowed)}")

@@ -58,7 +58,7 @@ class Grid:
         _validate.integer("d_x", self.d_x, 1)
         _validate.integer("d_y", self.d_y, 1)
         _each("n", self.n, lambda n: _validate.integer("n", n, 1, meaning="a training set needs a sample"))
-        _each("noise_std", self.noise_std, lambda noise_std: _validate.number("noise_std", noise_std))
+        _each("noise_std", self.noise_std, _validate.noise_std)
         smaller = min(self.d_x, self.d_y)
         shift_ranks = (self.shift_rank,) if np.ndim(self.shift_rank) == 0 else self.shift_rank
         _each(
@@ -75,9 +75,8 @@ class Grid:
 
 def _each(name: str, values, check, may_be_empty: bool = False) -> None:
     if isinstance(values, str | bytes) or np.ndim(values) != 1 or (len(values) == 0 and not may_be_empty):
-        raise ValueError(
-            f"{name} is {values!r}; it must be a tuple of numbers{'' if may_be_empty else ', at least one'}"
-        )
+        wanted = "a tuple of numbers" if may_be_empty else "a tuple of numbers, at least one"
+        raise ValueError(f"{name} is {_validate.shown(values)}; it must be {wanted}")
     checked = [check(value) for value in values]
     if len(set(checked)) < len(checked):
         twice = next(value for place, value in enumerate(checked) if value in checked[:place])
