@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 _FACTOR_STREAM = 4
+_RISE = 1e-9
+"""Share by which rounding alone may raise the objective of a descent that has nowhere to go."""
 
 
 def full_finetune(
@@ -151,7 +153,7 @@ class RankPath:
         Raises ValueError as `excess_risks` does.
         """
         if not isinstance(task, Task):
-            raise ValueError(f"task is {task!r}; it must be a Task")
+            raise ValueError(f"task is {_validate.shown(task)}; it must be a Task")
         if task.W0.shape != self.W0.shape:
             raise ValueError(
                 f"task has weights of shape {task.W0.shape}; they must have the path's shape {self.W0.shape}"
@@ -231,6 +233,7 @@ def gradient_descent(
     X, Y, W0 = _data(X, Y, W0)
     steps = _validate.integer("steps", steps, 0)
     step_size = _step_size(_nonzero_squares(X), step_size)
+    callback = _validate.function("callback", callback)
     gram, target = X @ X.T, (Y - W0 @ X) @ X.T
     D = np.zeros_like(W0)
     for t in range(steps + 1):
@@ -288,7 +291,8 @@ def factored_gradient_descent(
         seed: for the random start.
         callback: called as `callback(t, B_t, A_t)` for t = 0, 1, …, steps; the weights are `W0 + B_t A_t`.
 
-    Raises ValueError for data as in `lora`, for a negative step size, decay or scale, and if the iteration diverges.
+    Raises ValueError for data as in `lora`, for a negative step size, decay or scale, and if the iteration diverges or
+    ends with a larger objective than it began with: the step size is too large then.
     Source: Section 2 of the paper; chapter *The LoRA solution*.
 
     >>> task = Task.gaussian(d_x=4, d_y=3, shift_rank=1, noise_std=0.1, seed=0)
@@ -302,6 +306,7 @@ def factored_gradient_descent(
     steps = _validate.integer("steps", steps, 0)
     weight_decay = _validate.number("weight_decay", weight_decay)
     init_scale = _validate.number("init_scale", init_scale)
+    callback = _validate.function("callback", callback)
     if A is None:
         A = init_scale * _validate.generator(seed, _FACTOR_STREAM).standard_normal((rank, len(X)))
     else:
@@ -313,7 +318,9 @@ def factored_gradient_descent(
             1.0 / (4.0 * np.linalg.norm(X, 2) ** 2 * scale + 2.0 * weight_decay) if scale + weight_decay else 1.0
         )
     step_size = _validate.number("step_size", step_size, strict=True)
-    gram, target = X @ X.T, (Y - W0 @ X) @ X.T
+    residual = Y - W0 @ X
+    gram, target = X @ X.T, residual @ X.T
+    first = _objective(residual, 0.0, weight_decay, A, B)
     for t in range(steps + 1):
         if callback is not None:
             callback(t, B, A)
@@ -327,7 +334,19 @@ def factored_gradient_descent(
                 raise ValueError(
                     f"step_size is {step_size:.3g}; it must be smaller, the iteration diverged at step {t + 1}"
                 )
+    last = _objective(residual, B @ (A @ X), weight_decay, A, B)
+    rounding = (sum(Y.shape) * _EPS * (np.linalg.norm(Y) + np.linalg.norm(W0 @ X))) ** 2
+    if not last <= first * (1.0 + _RISE) + rounding:
+        raise ValueError(
+            f"step_size is {step_size:.3g}; it must be smaller, the objective rose from {first:.3g} to {last:.3g} in "
+            f"{steps} steps"
+        )
     return W0 + B @ A
+
+
+def _objective(residual: np.ndarray, fitted, weight_decay: float, A: np.ndarray, B: np.ndarray) -> float:
+    """What the factored descent lowers."""
+    return float(np.sum((residual - fitted) ** 2) + weight_decay * (np.sum(B**2) + np.sum(A**2))) / 2
 
 
 def _data(X, Y, W0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -236,6 +236,25 @@ def test_divergence_is_reported(step_size):
         factored_gradient_descent(X, Y, W0, rank=2, init_scale=1.0, step_size=step_size)
 
 
+@pytest.mark.parametrize("weight_decay", [0.0, 0.7])
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_an_end_above_the_beginning_is_reported_before_anything_overflows(steps, weight_decay):
+    X, Y, W0 = problem()
+    with pytest.raises(ValueError, match=rf"^step_size is 2; it must be smaller, the objective rose .* {steps} steps$"):
+        factored_gradient_descent(X, Y, W0, 2, steps, 2.0, weight_decay, init_scale=1.0)
+
+
+def test_what_has_nowhere_to_go_has_not_risen():
+    """At the minimum, and where the pre-trained model explains the data but for rounding."""
+    rng = np.random.default_rng(0)
+    X, W0 = rng.standard_normal((5, 8)), rng.standard_normal((4, 5))
+    Y = (W0 @ X.astype(np.longdouble)).astype(float)
+    np.testing.assert_allclose(factored_gradient_descent(X, Y, W0, rank=2, steps=50, init_scale=1.0), W0, atol=1e-13)
+    X, Y, W0, _ = whitened()
+    for decay in (0.0, 0.4, 30.0):
+        factored_gradient_descent(X, Y, W0, rank=2, steps=4000, weight_decay=decay)
+
+
 def test_descent_of_a_sampled_task_reaches_the_risk_of_lora():
     task = Task.gaussian(d_x=6, d_y=5, shift_rank=2, noise_std=0.3, seed=0)
     X, Y = task.sample(40, seed=1)

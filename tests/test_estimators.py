@@ -111,7 +111,10 @@ def test_divergence_names_the_step_at_which_it_is_noticed():
     arguments = (ONE, 2 * ONE, 0 * ONE, 1)
     with pytest.raises(ValueError, match=message):
         factored_gradient_descent(*arguments, steps=t, step_size=step_size, A=ONE)
-    factored_gradient_descent(*arguments, steps=t - 1, step_size=step_size, A=ONE)
+    with pytest.raises(
+        ValueError, match=rf"^step_size is 3; it must be smaller, the objective rose .* in {t - 1} steps$"
+    ):
+        factored_gradient_descent(*arguments, steps=t - 1, step_size=step_size, A=ONE)
 
 
 def test_the_iteration_counts_as_diverged_from_1e100_on():
