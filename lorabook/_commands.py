@@ -20,6 +20,12 @@ _METADATA = {".svg": {"Date": None}, ".png": {}, ".pdf": {"CreationDate": None}}
 _DESCRIPTION = {".svg": "Description", ".png": "Description", ".pdf": "Subject"}
 """Pictures by the ending of their file's name; without dates, so that the same numbers make the same file."""
 _INFINITE = "the mean is infinite; the mean of the draws says nothing"
+_NO_PREDICTION = "no prediction: "
+_WITHOUT_NOISE = f"{_NO_PREDICTION}without noise the theory has no strengths, which are in units of the noise"
+_BEYOND = f"{_NO_PREDICTION}the formula is beyond double precision here"
+_EPS = np.finfo(float).eps
+_TIED = 1e-9
+"""Relative difference of means that counts as rounding."""
 
 
 def sweep(options) -> None:
@@ -36,7 +42,7 @@ def sweep(options) -> None:
     else:
         write_whole(target, table.to_parquet(index=False))
     print(f"{len(table)} rows in {target}")
-    print(_summary(table))
+    print(_summary(table, options))
 
 
 def figure(options) -> None:
@@ -67,7 +73,6 @@ def figure(options) -> None:
 
 def risk(options) -> None:
     """Print the mean risks in one setting, drawn and predicted."""
-    from lorabook import sharp
     from lorabook.sampler import draw_risks
     from lorabook.sweeps import gaussian_spectrum
 
@@ -80,7 +85,6 @@ def risk(options) -> None:
         singular_values = np.array(options.singular_values, dtype=float)
     with _one_blas_thread():
         draws = draw_risks(singular_values, d_x, d_y, n, noise_std, ranks, options.draws, options.seed)
-    setting = (singular_values, d_x, d_y, n, noise_std)
     drawn = np.column_stack([draws.full, draws.lora])
     energy = float(np.sum(singular_values**2))
     results = [
@@ -88,8 +92,7 @@ def risk(options) -> None:
         | {"note": None}
     ]
     for rank, risks in zip([None, *ranks], drawn.T, strict=True):
-        predict = (lambda: sharp.full_risk(*setting)) if rank is None else (lambda r=rank: sharp.lora_risk(r, *setting))
-        predicted, note = _prediction(predict, sharp.AccuracyWarning)
+        predicted, note = _prediction(rank, singular_values, d_x, d_y, n, noise_std)
         results.append(
             {
                 "method": "full" if rank is None else "lora",
@@ -110,10 +113,21 @@ def risk(options) -> None:
     print(f"d_x = {d_x}, d_y = {d_y}, n = {n}, noise {noise_std:g}, {options.draws} draws")
     print(f"singular values of the shift: {', '.join(f'{value:.4g}' for value in values) or 'none'}")
     print(f"{'method':<18}{'mean risk':>12}   {'± std. error':<14}{'predicted':>10}")
+    missing = [row["note"] for row in results if (row["note"] or "").startswith(_NO_PREDICTION)]
+    shared = {note for note in missing if missing.count(note) > 1}
     for row in results:
-        print(_line(row))
-    least = min(results, key=_expected)
-    print(f"least mean of these: {_name(least)}")
+        print(_line(row | {"note": None} if row["note"] in shared else row))
+    for note in sorted(shared):
+        names = "; ".join(_name(row) for row in results if row["note"] == note)
+        print(f"{note} ({names})")
+    print(f"least mean of these: {_least(results, (max(d_x, d_y) * _EPS) ** 2 * energy)}")
+
+
+def _least(results: list[dict], rounding: float) -> str:
+    """The method of least expected risk; all of them where they differ by rounding alone."""
+    least = min(map(_expected, results))
+    tied = [_name(row) for row in results if _expected(row) <= least * (1.0 + _TIED) + rounding]
+    return tied[0] if len(tied) == 1 else f"a tie, within rounding: {'; '.join(tied)}"
 
 
 def _name(row: dict) -> str:
@@ -145,21 +159,36 @@ def _one_blas_thread():
     return threadpool_limits(1, user_api="blas")
 
 
-def _prediction(predict, accuracy_warning) -> tuple[float | None, str | None]:
-    """The theory's number, if it has a finite one, and what it has to say about it."""
+def _prediction(rank, singular_values, d_x, d_y, n, noise_std) -> tuple[float | None, str | None]:
+    """The theory's number, if it has a finite one, and what it has to say about it; rank None is full fine-tuning."""
+    from lorabook import sharp
+
+    if noise_std == 0.0:
+        return _without_noise(rank, singular_values, d_x, d_y, n)
+    setting = (singular_values, d_x, d_y, n, noise_std)
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", accuracy_warning)
+        warnings.simplefilter("always", sharp.AccuracyWarning)
         try:
-            value = predict()
+            value = sharp.full_risk(*setting) if rank is None else sharp.lora_risk(rank, *setting)
         except ValueError as error:
-            return None, f"no prediction: {error}"
-    notes = [str(warning.message) for warning in caught if issubclass(warning.category, accuracy_warning)]
+            return None, f"{_NO_PREDICTION}{error}"
+    notes = [str(warning.message) for warning in caught if issubclass(warning.category, sharp.AccuracyWarning)]
     for warning in caught:
-        if not issubclass(warning.category, accuracy_warning):
+        if not issubclass(warning.category, sharp.AccuracyWarning):
             warnings.warn(warning.message, warning.category, stacklevel=2)
-    if not math.isfinite(value):
-        return None, _INFINITE
-    return float(value), f"not accurate: {'; '.join(notes)}" if notes else None
+    if math.isfinite(value):
+        return float(value), f"not accurate: {'; '.join(notes)}" if notes else None
+    return None, _INFINITE if value > 0 and abs(n - d_x) <= 1 else _BEYOND
+
+
+def _without_noise(rank, singular_values, d_x, d_y, n) -> tuple[float | None, str | None]:
+    """Full fine-tuning, exact, which LoRA equals from the rank of the shift on; the theory needs noise for the rest."""
+    from lorabook import formulas
+
+    if rank is not None and rank < min(n, d_x, d_y, np.count_nonzero(singular_values)):
+        return None, _WITHOUT_NOISE
+    energy = {"s^2": float(np.sum(singular_values**2))}
+    return (float(formulas.full_risk_isotropic.parts[0](d_x=d_x, n=n, **energy)) if n < d_x else 0.0), None
 
 
 def _run(options):
@@ -177,18 +206,31 @@ def _run(options):
     )
 
 
-def _summary(table) -> str:
+def _summary(table, options) -> str:
     """Mean risk of each method and rank at both ends of the axis, the column of settings that varies."""
     varying = [name for name in ("n", "noise_std", "shift_rank", "decay") if table[name].nunique() > 1]
     axis = varying[0]
     ends = [table[axis].min(), table[axis].max()]
     lines = [f"{'mean excess risk':<20}" + "".join(f"{f'{axis} = {end:g}':>20}" for end in ends)]
+    rows = {"not training": [_untrained(table, options, axis, end) for end in ends]}
     ranks = sorted(table.loc[table["method"] == "lora", "rank"].unique())
     for name, method, rank in [("full fine-tuning", "full", None)] + [(f"LoRA, r = {r}", "lora", r) for r in ranks]:
         chosen = table[(table["method"] == method) & ((table["rank"] == rank) if rank is not None else True)]
-        means = [chosen.loc[chosen[axis] == end, "excess_risk"].mean() for end in ends]
-        lines.append(f"{name:<20}" + "".join(f"{mean:>20.5g}" for mean in means))
-    return "\n".join(lines)
+        rows[name] = [chosen.loc[chosen[axis] == end, "excess_risk"].mean() for end in ends]
+    return "\n".join(
+        lines + [f"{name:<20}" + "".join(f"{mean:>20.5g}" for mean in means) for name, means in rows.items()]
+    )
+
+
+def _untrained(table, options, axis: str, end) -> float:
+    """Mean risk of the pre-trained model over the tasks that the sweep has drawn where its axis is at this end."""
+    from lorabook.sweeps import PRESETS
+    from lorabook.sweeps.engines import untrained_risk
+
+    grid = PRESETS[options.preset]
+    there = [setting for setting in grid.settings() if getattr(setting, axis) == end]
+    seeds = [int(seed) for seed in table["seed"].unique()]
+    return float(np.mean([untrained_risk(grid, at, seed, not options.independent) for at in there for seed in seeds]))
 
 
 def _check_target(name: str, path: Path, suffixes, is_made: bool = False) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import lorabook
+import lorabook.bounds
 from lorabook import cli, sampler, sharp, sweeps
 
 SETTING = ["--d-x", "20", "--d-y", "10", "--n", "60", "--noise-std", "1"]
@@ -104,6 +105,8 @@ def test_help_names_every_preset(capsys):
         (["risk", *SETTING, *SHIFT, "--ranks", "-1"], "ranks is -1; it must be an integer of at least 0"),
         (["risk", *SETTING, *SHIFT, "--draws", "1"], "draws is 1; it must be an integer of at least 2"),
         (["risk", *SETTING, *SHIFT, "--n", "0"], "n is 0"),
+        (["risk", *SETTING, *SHIFT, "--n", "9" * 23], f"n is {'9' * 23}; it must be at most 2^63 - 1 = 92233720368547"),
+        (["risk", *SETTING, *SHIFT, "--noise-std", "1e200"], "noise_std is 1e+200; it must be at most 1e+150"),
         (["risk", *SETTING, *SHIFT, "--noise-std", "nan"], "noise_std is nan"),
         (["risk", *SETTING, *SHIFT, "--seed", "-1"], "seed is -1"),
     ],
@@ -140,7 +143,11 @@ def test_sweep_writes_the_table_and_sums_it_up(capsys, tmp_path):
     first, head, *rows = captured.out.splitlines()
     assert first == f"90 rows in {tmp_path / 'fig1a.parquet'}"
     assert head.split() == ["mean", "excess", "risk", "n", "=", "4", "n", "=", "40"]
-    assert [row[:20].strip() for row in rows] == ["full fine-tuning"] + [f"LoRA, r = {r}" for r in (1, 2, 4, 8)]
+    names = ["not training", "full fine-tuning"] + [f"LoRA, r = {r}" for r in (1, 2, 4, 8)]
+    assert [row[:20].strip() for row in rows] == names
+    energy = np.mean([np.sum(lorabook.Task.gaussian(8, 8, 2, 1.0, seed).shift ** 2) for seed in range(6)])
+    assert [float(value) for value in rows[0].split()[-2:]] == pytest.approx([energy, energy], rel=1e-4)
+    rows = rows[1:]
     means = table.groupby(["method", "rank", "n"])["excess_risk"].mean()
     assert [float(value) for value in rows[2].split()[-2:]] == pytest.approx(means["lora", 2][[4, 40]], rel=1e-4)
     assert [float(value) for value in rows[0].split()[-2:]] == pytest.approx(
@@ -160,7 +167,11 @@ def test_sweep_reuses_its_parts_and_writes_csv_with_all_digits(capsys, tmp_path,
     expected = sweeps.run("fig12", 8, jobs=1, engine="exact", common_random_numbers=False)
     with (tmp_path / "t.csv").open(newline="") as file:
         assert [float(row["excess_risk"]) for row in csv.DictReader(file)] == list(expected["excess_risk"])
-    assert "decay = 0" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "decay = 0" in out
+    energies = [25 * np.sum(np.exp(-2 * decay * np.arange(8))) for decay in (0, 2)]
+    untrained = next(line for line in out.splitlines() if line.startswith("not training"))
+    assert [float(value) for value in untrained.split()[-2:]] == pytest.approx(energies, rel=1e-4)
 
 
 def test_a_damaged_part_is_a_line_on_standard_error(tmp_path):
@@ -204,6 +215,25 @@ def test_interrupted_with_ctrl_c(tmp_path):
     last = err.splitlines()[-1]
     assert last == f"lorabook: interrupted; finished parts are in {tmp_path}; run the same command again to continue"
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("package", ["numpy", "scipy.linalg", "sympy", "lorabook.sweeps", "lorabook.llm"])
+def test_interrupted_while_packages_are_loaded(package):
+    """As the installed command and `python -m lorabook` begin: nothing slow is loaded before the line is ready."""
+    program = f"""
+import sys
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == {package!r}:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+from lorabook.cli import main
+sys.exit(main({["risk", *SETTING, *SHIFT]!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stderr, done.stdout, done.returncode) == ("lorabook: interrupted; nothing was done\n", "", 130)
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
@@ -253,7 +283,8 @@ def test_risk_as_json_holds_the_same_numbers(capsys):
 @pytest.mark.parametrize(
     ("change", "note"),
     [
-        (["--noise-std", "0"], "no prediction: noise_std is 0.0; it must be a finite real number above 0"),
+        (["--noise-std", "0"], "no prediction: without noise the theory has no strengths, which are in units of"),
+        (["--noise-std", "1e-160"], "no prediction: noise_std is 1e-160; it must be larger for these singular_values"),
         (["--n", "22"], "not accurate: n is 22 and d_x is 20; for |n - d_x| <= 3"),
     ],
 )
@@ -264,6 +295,47 @@ def test_risk_says_where_the_theory_ends(change, note, capsys):
     assert captured.err == ""
     assert run("risk", *SETTING, *SHIFT, *change, "--ranks", "1", "--draws", 20, "--json") == 0
     assert note in json.loads(capsys.readouterr().out)["results"][2]["note"]
+
+
+@pytest.mark.parametrize("n", [60, 15])
+def test_without_noise_the_exact_risks_are_there_and_the_rest_is_one_note(n, capsys):
+    how = [*SETTING, *SHIFT, "--noise-std", "0", "--n", n, "--ranks", "1,2,3,5,10", "--draws", 50]
+    assert run("risk", *how) == 0
+    _, _, _, _, *rows, note, least = capsys.readouterr().out.splitlines()
+    unseen = 0 if n >= 20 else 146 * (1 - n / 20)
+    for row in rows:
+        predicted = row[16:].split()[3:]  # after the mean and its error
+        assert predicted == ([] if row.startswith(("LoRA, r = 1 ", "LoRA, r = 2 ")) else [f"{unseen:.5g}"]), row
+    assert note == (
+        "no prediction: without noise the theory has no strengths, which are in units of the noise (LoRA, r = 1; "
+        "LoRA, r = 2)"
+    )
+    assert least == (
+        "least mean of these: a tie, within rounding: full fine-tuning; LoRA, r = 3; LoRA, r = 5; LoRA, r = 10"
+    )
+    exact = lorabook.bounds.full_risk(lorabook.Task.with_spectrum(S, 20, 10, 0.0, 0), n).total
+    assert exact == pytest.approx(unseen)
+    assert run("risk", *how, "--json") == 0
+    found = {(row["method"], row["rank"]): row for row in json.loads(capsys.readouterr().out)["results"]}
+    assert found["full", 10]["predicted"] == found["lora", 3]["predicted"] == pytest.approx(unseen)
+    assert found["lora", 2]["note"] == note.partition(" (")[0]
+
+
+@pytest.mark.parametrize("change", [["--noise-std", "1e-8"], ["--n", str(10**18)]])
+def test_strong_signals_have_finite_predictions(change, capsys):
+    assert run("risk", *SETTING, *SHIFT, *change, "--ranks", "1,3,5", "--draws", 20, "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["results"]
+    assert all(row["note"] is None and row["predicted"] > 0 for row in rows)
+    assert run("risk", *SETTING, *SHIFT, *change, "--ranks", "1,3,5", "--draws", 20) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "least mean of these: LoRA, r = 3"
+
+
+def test_what_is_not_a_number_is_no_prediction_and_not_infinite(capsys, monkeypatch):
+    for value in (float("nan"), float("inf")):
+        monkeypatch.setattr(sharp, "lora_risk", lambda *_, value=value: value)
+        assert run("risk", *SETTING, *SHIFT, "--ranks", "1", "--draws", 20, "--json") == 0
+        row = json.loads(capsys.readouterr().out)["results"][2]
+        assert (row["predicted"], row["note"]) == (None, "no prediction: the formula is beyond double precision here")
 
 
 def test_where_the_mean_is_infinite_the_line_has_the_median_and_not_training_is_best(capsys):

@@ -55,5 +55,24 @@ def test_import_is_quick_and_light():
     assert not {"torch", "IPython", "pandas", "matplotlib", "sympy", "mpmath", "beartype", "jax"} & set(runs[0][1])
 
 
+def test_the_package_has_its_names_and_loads_them_when_asked():
+    program = """
+import sys
+import lorabook
+assert "numpy" not in sys.modules
+assert set(lorabook.__all__) <= set(dir(lorabook))
+assert lorabook.estimators.lora is lorabook.lora
+assert lorabook.linalg.svd and lorabook.task.Task is lorabook.Task
+from lorabook import *
+assert Task is lorabook.Task and Dataset is lorabook.Dataset
+assert all(getattr(lorabook, name).__name__ == name for name in lorabook.__all__)
+try:
+    lorabook.full_finetuning
+except AttributeError as error:
+    print(error)
+"""
+    assert fresh_interpreter(program) == "module 'lorabook' has no attribute 'full_finetuning'\n"
+
+
 def test_the_library_runs_on_numpy_and_scipy_alone():
     assert fresh_interpreter(BARE) == "done\n"

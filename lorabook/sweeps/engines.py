@@ -17,7 +17,7 @@ from lorabook.sweeps.grid import Grid, Setting
 from lorabook.sweeps.shifts import shift_spectrum
 from lorabook.task import Task
 
-__all__ = ["ENGINES", "from_data", "from_exact_law"]
+__all__ = ["ENGINES", "from_data", "from_exact_law", "untrained_risk"]
 
 _TASK_STREAM, _DRAW_STREAM = 30, 31
 
@@ -32,7 +32,7 @@ def from_data(grid: Grid, seed: int, common_random_numbers: bool) -> np.ndarray:
                 task, drawn = _task(grid, setting, seed), shift
             task, draw_seed = replace(task, noise_cov=float(setting.noise_std) ** 2), seed
         else:
-            task = _task(grid, setting, _stream(grid, setting, seed, _TASK_STREAM))
+            task = _task(grid, setting, _task_seed(grid, setting, seed, common_random_numbers))
             draw_seed = _stream(grid, setting, seed, _DRAW_STREAM)
         path = rank_path(*task.sample(setting.n, draw_seed), task.W0)
         every_rank = path.excess_risks(task)
@@ -47,8 +47,7 @@ def from_exact_law(grid: Grid, seed: int, common_random_numbers: bool) -> np.nda
         singular_values = None
         for setting in group:
             if singular_values is None or not common_random_numbers:
-                task_seed = seed if common_random_numbers else _stream(grid, setting, seed, _TASK_STREAM)
-                singular_values = _spectrum(grid, setting, task_seed)
+                singular_values = _spectrum(grid, setting, _task_seed(grid, setting, seed, common_random_numbers))
             draw_seed = seed if common_random_numbers else _stream(grid, setting, seed, _DRAW_STREAM)
             n, noise_std = setting.n, setting.noise_std
             draw = draw_risks(singular_values, grid.d_x, grid.d_y, n, noise_std, grid.ranks, 1, draw_seed)
@@ -58,6 +57,16 @@ def from_exact_law(grid: Grid, seed: int, common_random_numbers: bool) -> np.nda
 
 ENGINES = {"data": from_data, "exact": from_exact_law}
 """What `run` calls an engine."""
+
+
+def untrained_risk(grid: Grid, setting: Setting, seed: int, common_random_numbers: bool) -> float:
+    """Excess risk of not training, `||Delta_*||_F^2` for the shift that both engines draw at this point and seed."""
+    spectrum = _spectrum(grid, setting, _task_seed(grid, setting, seed, common_random_numbers))
+    return float(np.sum(spectrum**2))
+
+
+def _task_seed(grid: Grid, setting: Setting, seed: int, common_random_numbers: bool):
+    return seed if common_random_numbers else _stream(grid, setting, seed, _TASK_STREAM)
 
 
 def _task(grid: Grid, setting: Setting, seed) -> Task:
