@@ -71,6 +71,30 @@ def test_one_run(tmp_path, capsys):
     assert not (tmp_path / "bare" / "weights").exists()
 
 
+def test_a_folder_has_one_run(tmp_path, capsys):
+    """Another configuration is refused, even without checkpoints; the same one is not computed twice."""
+    config = FineTuneConfig.from_dict(VALUES["base"] | {"method": "full", "learning_rate": 2e-3})
+    config.save(tmp_path / "one.yaml")
+    config.but(learning_rate=1e-7).save(tmp_path / "two.yaml")
+    words = ["--out", tmp_path / "out", "--no-weights", "--checkpoint-steps"]
+    assert run("train", tmp_path / "one.yaml", *words, 2) == 0
+    first = capsys.readouterr().out
+    before = (tmp_path / "out" / "result.json").read_bytes()
+    for steps in (2, 0):
+        assert run("train", tmp_path / "two.yaml", *words, steps) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err == (
+            f"lorabook: error: folder is '{tmp_path / 'out'}'; it holds a run of another configuration "
+            "(other learning_rate); give another folder\n"
+        )
+        assert (tmp_path / "out" / "result.json").read_bytes() == before
+    assert run("train", tmp_path / "one.yaml", *words, 2) == 0
+    assert capsys.readouterr().out == first
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["cost"]["resumed_at"] == result["steps"] > 0
+
+
 def test_a_diverging_run_has_an_exit_code_of_its_own(tmp_path, capsys):
     config = FineTuneConfig.from_dict(
         VALUES["base"] | {"method": "full", "learning_rate": 1e30, "clip": 0.0, "epochs": 4}

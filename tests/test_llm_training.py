@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from test_llm_encoding import WORDS, small_model
+from transformers import GPT2Config, GPT2LMHeadModel
 
 import lorabook
 from lorabook.llm import data, fingerprint, models, precision, runs, scoring, tasks, training
@@ -205,6 +206,71 @@ def test_a_result_says_everything(tmp_path):
     names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert "weights/adapter_model.safetensors" in names
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl"))]
+
+
+def everything(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_another_configuration_does_not_go_on_from_this_one(tmp_path):
+    """Nor does it write over the result; the same one goes on from its last step, however its numbers are written."""
+    first = runs.run(FULL, tmp_path / "one", checkpoint_steps=1)
+    before = everything(tmp_path / "one")
+    for other in (FULL.but(learning_rate=1e-7), LORA):
+        with pytest.raises(ValueError, match=r"^folder is '.*one'; it holds a run of another conf.*learning_rate.*"):
+            runs.run(other, tmp_path / "one", checkpoint_steps=1)
+        assert everything(tmp_path / "one") == before
+    again = runs.run(FULL.but(epochs=2.0), tmp_path / "one", checkpoint_steps=1)
+    assert again["cost"]["resumed_at"] == again["steps"] == first["steps"]
+    for result in (first, again):
+        del result["cost"]
+    assert first == again
+
+
+def test_nor_from_checkpoints_without_a_result(tmp_path):
+    runs.run(FULL, tmp_path, checkpoint_steps=1)
+    (tmp_path / runs.RESULT).unlink()
+    with pytest.raises(ValueError, match=r"another configuration \(other seed\); give another folder$"):
+        runs.run(FULL.but(seed=1), tmp_path, checkpoint_steps=1)
+    assert not (tmp_path / runs.RESULT).exists()
+    assert runs.run(FULL, tmp_path, checkpoint_steps=1)["cost"]["resumed_at"] > 0
+
+
+def test_a_folder_whose_run_is_not_known(tmp_path):
+    for text, message in (("{", "is no JSON"), ('{"config": {"schema": 0}}', "has no configuration of this version")):
+        (tmp_path / runs.RESULT).write_text(text)
+        with pytest.raises(ValueError, match=rf"result\.json' {message}; give another folder$"):
+            runs.run(FULL, tmp_path, checkpoint_steps=1)
+        assert (tmp_path / runs.RESULT).read_text() == text
+
+
+def test_without_checkpoints_a_run_begins_anew(tmp_path):
+    one = runs.run(FULL, tmp_path, checkpoint_steps=1)
+    two = runs.run(FULL.but(seed=1), tmp_path)
+    assert two["cost"]["resumed_at"] == 0
+    assert two["hashes"]["weights_after"] != one["hashes"]["weights_after"]
+    with pytest.raises(ValueError, match="another configuration"):
+        runs.run(FULL, tmp_path, checkpoint_steps=1)
+
+
+def test_lora_needs_layers_that_it_knows(tmp_path):
+    """Of GPT-2, whose layers have other names, none; it is said before anything is computed."""
+    GPT2LMHeadModel(GPT2Config(vocab_size=len(WORDS), n_embd=16, n_head=2, n_layer=1)).save_pretrained(
+        tmp_path / "gpt2"
+    )
+    WORDS.save_pretrained(tmp_path / "gpt2")
+    with pytest.raises(ValueError, match=r"^model is '.*gpt2'; it has none of the layers .*: q_proj, .*, down_proj$"):
+        runs.run(LORA.but(model=str(tmp_path / "gpt2")), tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_what_was_kept_is_loaded_in_the_type_of_the_run(tmp_path):
+    for config in (FULL, LORA.but(precision="bf16")):
+        folder = tmp_path / config.method
+        kept = runs.run(config, folder)["precision"]["weights"]
+        model, _ = models.load_trained(folder / "weights", "tiny", dtype=kept)
+        for name, weight in model.named_parameters():
+            assert weight.dtype == (torch.float32 if "lora_" in name else getattr(torch, kept))
 
 
 def test_weights_of_full_fine_tuning_can_be_loaded_again(tmp_path):

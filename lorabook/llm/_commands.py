@@ -29,6 +29,7 @@ def train(options) -> None:
     from lorabook.llm import runs
 
     config = FineTuneConfig.load(options.config)
+    runs.refuse_another(config, options.out)
     keep = not options.no_weights
     result = runs.run(config, options.out, options.checkpoint_steps, keep, progress=True)
     if not runs.is_first_process():

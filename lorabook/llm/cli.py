@@ -44,7 +44,7 @@ def _add_train(commands) -> None:
         epilog=f"""\
 It prints the accuracies before and after, and where the result is: result.json, the trained weights (of LoRA the
 adapter) as safetensors, and the singular values of every layer's update. If it was interrupted, the same command goes
-on from the last checkpoint.
+on from the last checkpoint. A folder that holds a run of another configuration is refused.
 
 examples:
   lorabook llm train run.yaml --out runs/first
@@ -165,6 +165,11 @@ def _add_average(commands) -> None:
         description="Average checkpoints in float32 and cast the mean to bfloat16 (the paper's Appendix VI.6).",
         epilog=f"""\
 It prints where the mean is. Memory stays near one shard, however many checkpoints there are.
+
+Adapters of LoRA have no mean, for their factors multiply. Merge each into its base first, in Python:
+  model, tokenizer = lorabook.llm.models.load_trained("seed-0/weights", "Qwen/Qwen2.5-0.5B")
+  model.merge_and_unload().save_pretrained("seed-0/merged")
+  tokenizer.save_pretrained("seed-0/merged")
 
 examples:
   lorabook llm average spectra/cells/*/weights --to mean

@@ -7,7 +7,7 @@ from lorabook._arrays import Integer
 from lorabook.llm import tiny
 from lorabook.llm.quiet import quiet
 
-__all__ = ["LINEAR_TYPES", "linear_layers", "load", "load_trained", "location"]
+__all__ = ["LINEAR_TYPES", "linear_layers", "load", "load_trained", "location", "need_linear_layers"]
 
 LINEAR_TYPES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The linear maps in each block of Qwen2, in the order of the forward pass."""
@@ -52,16 +52,19 @@ def load(name: str, world_seed: Integer = 0, dtype: str = "float32", device: str
     return model.to(device), tokenizer
 
 
-def load_trained(folder: str | Path, base: str, world_seed: Integer = 0, device: str = "cpu"):
+def load_trained(folder: str | Path, base: str, world_seed: Integer = 0, device: str = "cpu", dtype: str = "float32"):
     """What a run has kept in its folder of weights, and its tokenizer: a whole model, or an adapter on its base.
+
+    `dtype` is that of the whole model or of the base, `result["precision"]["weights"]` in the run; the factors of an
+    adapter are in float32 whatever it is.
 
     Raises ValueError if the folder holds neither.
     """
     if not (Path(folder) / "adapter_config.json").exists():
-        return load(str(folder), device=device)
+        return load(str(folder), dtype=dtype, device=device)
     from peft import PeftModel
 
-    model, tokenizer = load(base, world_seed, device=device)
+    model, tokenizer = load(base, world_seed, dtype, device)
     with quiet(), warnings.catch_warnings():
         # PEFT asks transformers by a name that is about to change, as in `training.adapted`.
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
@@ -75,6 +78,12 @@ def linear_layers(model) -> dict:
         if name.rpartition(".")[2] in LINEAR_TYPES:
             found[name[name.index("layers.") :]] = module
     return found
+
+
+def need_linear_layers(model, name: str) -> None:
+    """Raise ValueError, which says what is looked for, if the model has none of the layers that LoRA is put beside."""
+    if not linear_layers(model):
+        raise ValueError(f"model is {name!r}; it has none of the layers that LoRA looks for: {', '.join(LINEAR_TYPES)}")
 
 
 def is_local(name: str) -> bool:

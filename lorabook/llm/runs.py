@@ -15,12 +15,14 @@ from lorabook.llm import data, fingerprint, models
 from lorabook.llm.config import FineTuneConfig
 from lorabook.llm.quiet import quiet
 
-__all__ = ["CODE", "RESULT", "WEIGHTS", "is_first_process", "run", "write_json"]
+__all__ = ["CODE", "RESULT", "WEIGHTS", "is_first_process", "refuse_another", "run", "write_json"]
 
 RESULT, WEIGHTS = "result.json", "weights"
 """A result's file and folder, in the folder of its run."""
 CODE = ("tasks", "synthetic", "noise", "data", "tiny", "encoding", "scoring", "training")
 """The modules that a result's numbers depend on."""
+_CHECKPOINTS, _CONFIGURATION = "checkpoints", "configuration.json"
+"""The folder of a run's checkpoints, and the file in it that says whose they are."""
 _SCHEMA = 1
 _PACKAGES = ("lorabook", "torch", "transformers", "peft", "accelerate", "tokenizers", "numpy", "lm_eval")
 
@@ -38,18 +40,21 @@ def run(
     trained model as safetensors, of LoRA the adapter alone; `spectra` the singular values of every layer's update.
     Everything but `cost` is the same for the same configuration on the same machine.
 
-    With `checkpoint_steps`, a run that was killed goes on from its last checkpoint in `folder`. A loss that is not
-    finite ends the run; the result then has the status "diverged".
+    With `checkpoint_steps`, a run that was killed goes on from its last checkpoint in `folder`, if that is of the same
+    configuration; without, it begins anew. A loss that is not finite ends the run; the result then has the status
+    "diverged".
 
     Under `accelerate launch` all processes train; the first of them evaluates and writes, and the others return early.
 
-    Raises ValueError, before anything is trained, if the model or the data cannot be had or do not fit; OSError if
-    the folder cannot be written.
+    Raises ValueError, before anything is trained or written, if the model or the data cannot be had or do not fit, or
+    if with `checkpoint_steps` the folder holds a run of another configuration; OSError if it cannot be written.
     """
     from lorabook.llm import precision, training
     from lorabook.llm.scoring import score
 
     folder = Path(folder)
+    if checkpoint_steps:
+        refuse_another(config, folder)
     folder.mkdir(parents=True, exist_ok=True)
     start, device = time.perf_counter(), precision.default_device()
     if device == "cuda" and "LOCAL_RANK" in os.environ:
@@ -58,6 +63,8 @@ def run(
     with quiet(progress), _threads(config):
         examples = data.splits(config)
         model, tokenizer = models.load(config.model, config.world_seed, chosen.weights, device, progress)
+        if config.method == "lora":
+            models.need_linear_layers(model, config.model)
         metrics = {"before": score(model, tokenizer, examples.test).to_dict()}
         hashes = {
             "weights_before": fingerprint.of_weights(model),
@@ -78,10 +85,13 @@ def run(
             },
             "precision": {"weights": chosen.weights, "arithmetic": chosen.arithmetic},
         }
+        if checkpoint_steps and is_first_process():
+            (folder / _CHECKPOINTS).mkdir(exist_ok=True)
+            write_json(folder / _CHECKPOINTS / _CONFIGURATION, config.to_dict())
         began = time.perf_counter()
         try:
             trained = training.train(
-                model, tokenizer, examples.train, config, chosen, folder / "checkpoints", checkpoint_steps, progress
+                model, tokenizer, examples.train, config, chosen, folder / _CHECKPOINTS, checkpoint_steps, progress
             )
         except training.DivergedError as error:
             result |= {"status": "diverged", "metrics": metrics, "losses": _finite(error.losses), "step": error.step}
@@ -114,6 +124,21 @@ def is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def refuse_another(config: FineTuneConfig, folder: Path | str) -> None:
+    """Raise ValueError if the folder holds a result, or checkpoints to go on from, of another configuration."""
+    folder = Path(folder)
+    held = [_configuration(folder / RESULT, "config")]
+    if any((folder / _CHECKPOINTS).glob("checkpoint-*")):
+        held.append(_configuration(folder / _CHECKPOINTS / _CONFIGURATION))
+    for values in held:
+        differing = [name for name, value in config.to_dict().items() if values is not None and values[name] != value]
+        if differing:
+            raise ValueError(
+                f"folder is '{folder}'; it holds a run of another configuration (other {', '.join(differing)}); "
+                "give another folder"
+            )
+
+
 def write_json(path: Path, value: dict) -> None:
     """A file that appears whole or not at all."""
     from lorabook.sweeps.parts import write_whole
@@ -141,6 +166,20 @@ def _extras(config, folder: Path, model, tokenizer, examples, keep_weights: bool
         tokenizer.save_pretrained(folder / WEIGHTS)
         _in_order(folder / WEIGHTS / "adapter_config.json")
     return found
+
+
+def _configuration(path: Path, entry: str | None = None) -> dict | None:
+    """The configuration in a file, or in an entry of it; None if there is no such file."""
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise ValueError(f"'{path}' is no JSON; give another folder") from None
+    try:
+        return FineTuneConfig.from_dict(values[entry] if entry else values).to_dict()
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"'{path}' has no configuration of this version; give another folder") from None
 
 
 def _in_order(path: Path) -> None:
