@@ -54,6 +54,23 @@ def test_full_updates_are_their_singular_values(pair):
         assert found.relative[name] == pytest.approx(np.linalg.norm(deltas[name]) / np.linalg.norm(before), rel=1e-4)
 
 
+def test_the_model_before_may_be_on_another_device(pair, monkeypatch):
+    """As after training on a GPU: its layers come to the device of the trained ones, and it stays where it is.
+
+    The device here computes shapes alone, so what is to be collected is looked at before it is.
+    """
+    before, after = pair[0], copy.deepcopy(pair[1]).to("meta")
+    found = []
+    monkeypatch.setattr(updates, "_collect", lambda layers: found.extend(layers) or UpdateSpectra({}, {}))
+    updates.of_models(before, after)
+    shapes = {name: layer.weight.shape for name, layer in models.linear_layers(before).items()}
+    assert {name: old.shape for name, _, old in found} == shapes
+    for name, (values, norm), old in found:
+        assert {part.device.type for part in (values, norm, old)} == {"meta"}
+        assert values.shape == (min(shapes[name]),)
+    assert {weight.device.type for weight in before.parameters()} == {"cpu"}
+
+
 def test_checkpoints_in_one_file_and_in_shards(pair, tmp_path):
     before, after = pair
     before.save_pretrained(tmp_path / "before", max_shard_size="2KB")

@@ -121,8 +121,8 @@ def ranks_drawn(largest: Integer) -> np.ndarray:
 def of_models(before, after) -> UpdateSpectra:
     """The update of a model in memory, where its weights are, in float32.
 
-    `after` is a trained torch model and `before` the one it was trained from; of a PEFT model the update is that of
-    its adapter, and `before` may be None.
+    `after` is a trained torch model and `before` the one it was trained from, on any device: its layers come to those
+    of `after` one at a time. Of a PEFT model the update is that of its adapter, and `before` may be None.
 
     Raises ValueError if the layers of the two models differ.
     """
@@ -134,7 +134,13 @@ def of_models(before, after) -> UpdateSpectra:
     old = linear_layers(before)
     if set(old) != set(layers):
         raise ValueError(f"before has other layers than after: {sorted(set(old) ^ set(layers))[:3]}")
-    return _collect((name, _exact(layers[name].weight, old[name].weight), old[name].weight) for name in layers)
+
+    def both():
+        for name, layer in layers.items():
+            W, V = layer.weight, old[name].weight.to(layer.weight.device)
+            yield name, _exact(W, V), V
+
+    return _collect(both())
 
 
 def of_checkpoints(
