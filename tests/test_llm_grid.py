@@ -3,8 +3,11 @@
 import json
 
 import pytest
+import torch
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from lorabook.llm import estimates, runs, work
+from lorabook.llm import estimates, runs, scoring, training, work
+from lorabook.llm.config import FineTuneConfig
 from lorabook.llm.grid import Cell, Grid, shipped
 
 VALUES = {
@@ -198,6 +201,77 @@ def test_estimates_by_hand():
         estimates.of_run(full, gpu="K80")
     cells = Grid.load("noise").all_cells()[1]
     assert estimates.of_cells(cells + cells).hours == pytest.approx(estimates.of_cells(cells).hours)
+
+
+def test_memory_counts_the_numbers_that_are_kept():
+    """By type and optimizer: what is trained four times, with SGD three times, what is frozen once."""
+    full = FineTuneConfig(model="Qwen/Qwen2.5-1.5B", task="boolq", method="full")
+    lora, P, factors = full.but(method="lora", rank=16), 1.544e9, 16 * 1.154e6
+    half = 1.5e6 * (P / 0.5e9) ** 0.5 * 8 * 512
+    for config, weights, activations in (
+        (lora, 2 * P + 16 * factors, half),
+        (lora.but(precision="bf16"), 2 * P + 16 * factors, half),
+        (lora.but(precision="fp32"), 4 * P + 16 * factors, 2 * half),
+        (lora.but(master_weights=False), 2 * P + 8 * factors, half),
+        (lora.but(master_weights=False, precision="fp32"), 4 * P + 16 * factors, 2 * half),
+        (full, 16 * P, half),
+        (full.but(optimizer="sgd"), 12 * P, half),
+        (full.but(precision="fp32"), 16 * P, 2 * half),
+        (full.but(master_weights=False), 8 * P, half),
+        (full.but(master_weights=False, optimizer="sgd"), 6 * P, half),
+        (full.but(master_weights=False, precision="fp32"), 16 * P, 2 * half),
+    ):
+        assert estimates.of_run(config).memory == pytest.approx(weights + activations)
+    tiny = lora.but(model="tiny", data="synthetic", rank=2)
+    assert estimates.of_run(tiny).memory == pytest.approx(0.6e9 + 4 * 0.106e6 + 16 * 2 * 2048)
+    assert estimates.of_run(tiny).disk == pytest.approx(2 * 12 * 2 * 2048)
+    assert estimates.of_run(full.but(optimizer="sgd"), keep_weights=True).disk == pytest.approx((4 + 2 * 8) * P)
+
+
+@pytest.mark.parametrize(
+    ("method", "weights", "arithmetic", "changes"),
+    [
+        ("full", "float32", "float32", {"precision": "fp32"}),
+        ("full", "float32", "bfloat16", {}),
+        ("full", "bfloat16", "bfloat16", {"master_weights": False}),
+        ("lora", "float32", "float32", {"precision": "fp32"}),
+        ("lora", "bfloat16", "bfloat16", {}),
+        ("lora", "bfloat16", "bfloat16", {"master_weights": False}),
+    ],
+)
+def test_activations_without_checkpointing_are_what_autograd_keeps(method, weights, arithmetic, changes):
+    """Counted in blocks of Qwen2's proportions; a block's share is the difference between three blocks and one."""
+    config = FineTuneConfig(model="like Qwen", task="boolq", method=method, rank=4 if method == "lora" else None)
+    config = config.but(micro_batch_size=2, cutoff=61, **changes)
+    counted = [kept_by_autograd(config, weights, arithmetic, blocks) for blocks in (1, 3)]
+    size = estimates.Size(1e6, 2 * (9 * 112 + 2 * 16 + 3 * 608))
+    with_, without = (estimates.of_run(config.but(gradient_checkpointing=c), size=size).memory for c in (True, False))
+    assert without - with_ == pytest.approx(counted[1] - counted[0], rel=1 / 6)
+
+
+def kept_by_autograd(config, weights, arithmetic, blocks):
+    """Bytes of the saved tensors that are neither weights nor copies of weights."""
+    model = Qwen2ForCausalLM(
+        Qwen2Config(
+            hidden_size=112, intermediate_size=608, num_attention_heads=7, num_key_value_heads=1,
+            num_hidden_layers=blocks, vocab_size=100, attn_implementation="sdpa",
+        )
+    )  # fmt: skip
+    model = training.adapted(model.to(getattr(torch, weights)), config).train()
+    shapes = {shape for weight in model.parameters() for shape in (weight.shape, weight.shape[::-1])}
+    storages = {}
+
+    def keep(tensor):
+        if tensor.shape not in shapes:
+            storages[tensor.untyped_storage().data_ptr()] = tensor  # held, so that no other one takes its place
+        return tensor
+
+    mask = torch.ones(config.micro_batch_size, config.cutoff, dtype=torch.long)
+    mask[1, :5] = 0
+    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=weights != arithmetic)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), autocast:
+        scoring.last_logits(model, {"input_ids": 0 * mask, "attention_mask": mask}, 3)
+    return sum(tensor.untyped_storage().nbytes() for tensor in storages.values())
 
 
 def test_the_sizes_are_those_of_the_architecture():

@@ -14,7 +14,7 @@ class Size(NamedTuple):
 
     parameters: float
     adapter: float
-    """Of LoRA's factors on all linear layers, for each unit of the rank."""
+    """Of LoRA's factors on all linear layers, for each unit of the rank: the sum of their inputs and outputs."""
 
 
 SIZES = {
@@ -53,7 +53,11 @@ _SYNTHETIC_TOKENS, _SYNTHETIC_TRAIN, _SYNTHETIC_TEST = 26, 512, 1000
 _PROCESS_BYTES = 0.6e9
 """Of a process with its libraries, beside which the tiny model is nothing."""
 _ACTIVATION_BYTES = 1.5e6
-"""For each token of a micro-batch with checkpointing, about, at 0.5B; it grows like the square root of the size."""
+"""For each token of a micro-batch with checkpointing, about, at 0.5B in 16 bits, with room for what is computed
+besides; it grows like the square root of the size."""
+_KEPT, _COPIED = 1.3, 1.1
+"""Numbers that autograd keeps of a block's activations, and bytes more where LoRA's factors in fp32 stand beside
+16 bits; both for each input and each output of a linear layer."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,18 @@ def of_run(config: FineTuneConfig, keep_weights: bool = False, size: Size | None
     """The cost of a run, on one of the `GPUS`; of the tiny model, on one core.
 
     Training takes about `6 P T` operations for P parameters and T tokens; LoRA needs no gradients of its frozen
-    weights, `4 P T`; checkpointing computes the forward pass twice, `2 P T` more. AdamW keeps 16 bytes a trained
-    parameter in fp32, 8 in bf16, SGD four bytes less; a frozen parameter takes two.
+    weights, `4 P T`; checkpointing computes the forward pass twice, `2 P T` more.
+
+    A number takes 2 bytes in bf16 and fp16, which "auto" is on a GPU, and 4 in fp32. AdamW keeps four numbers for a
+    trained parameter (weight, gradient, two averages) and SGD three; they are in fp32 with master weights, and so are
+    LoRA's factors, else in `precision`. A frozen parameter is one number in `precision`.
+
+    Activations with checkpointing are a rule of thumb, on the safe side. Without it, those of all blocks come on top,
+    about `1.3 b T_m S` bytes for `T_m` tokens of a micro-batch, b bytes a number and S inputs and outputs of all
+    linear layers: most inputs and outputs once, and what norms and the gate of the MLP add. LoRA in 16 bits also
+    copies its inputs to fp32, `1.1 T_m S` bytes. Both factors come from counting the tensors that autograd saves in
+    blocks of Qwen2's three sizes; the count itself is met within a sixth, the memory that an allocator takes is not
+    counted.
 
     Raises ValueError if the model's size is neither known nor given, or if the GPU is not known.
     """
@@ -95,20 +109,27 @@ def of_run(config: FineTuneConfig, keep_weights: bool = False, size: Size | None
     elif config.gradient_checkpointing:
         per_token += 2
     operations = per_token * parameters * trained + 2 * parameters * length * (2 * tests + n)
+    number = {"auto": 2 if on_gpu else 4, "fp32": 4}.get(config.precision, 2)
+    trained_number = 4 if config.master_weights else number
+    states = 1 if config.optimizer == "sgd" else 2
     if config.method == "lora":
-        adapter = config.rank * size.adapter
-        memory = 2 * parameters + 16 * adapter
-        kept = 4 * adapter
+        changed, frozen = config.rank * size.adapter, parameters
     else:
-        adapter = 0.0
-        bytes_each = (16 if config.master_weights else 8) - (4 if config.optimizer == "sgd" else 0)
-        memory = bytes_each * parameters
-        kept = (4 if config.master_weights else 2) * parameters
-    activations = _ACTIVATION_BYTES * (parameters / 0.5e9) ** 0.5 * config.micro_batch_size * config.cutoff
-    memory += activations if on_gpu else _PROCESS_BYTES
-    checkpoints = 2 * 12 * (adapter or parameters)
-    disk = (kept if keep_weights else 0.0) + checkpoints
+        changed, frozen = parameters, 0.0
+    memory = number * frozen + trained_number * (2 + states) * changed
+    memory += _activations(config, size, number, trained_number) if on_gpu else _PROCESS_BYTES
+    checkpoints = 2 * trained_number * (1 + states) * changed
+    disk = (trained_number * changed if keep_weights else 0.0) + checkpoints
     return Estimate(operations / (GPUS[gpu].rate if on_gpu else RATE["cpu"]) / 3600, memory, disk)
+
+
+def _activations(config: FineTuneConfig, size: Size, number: int, trained_number: int) -> float:
+    """Bytes of a micro-batch whose texts are all as long as the cutoff."""
+    a_token = _ACTIVATION_BYTES * number / 2 * (size.parameters / 0.5e9) ** 0.5
+    if not config.gradient_checkpointing:
+        copied = _COPIED if config.method == "lora" and trained_number > number else 0.0
+        a_token += (_KEPT * number + copied) * size.adapter
+    return a_token * config.micro_batch_size * config.cutoff
 
 
 def of_cells(cells: list[Cell], keep_weights: bool = False) -> Estimate:
