@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_llm_encoding import small_model
+from test_llm_encoding import WORDS, small_model
 from transformers import AutoModelForCausalLM
 
-from lorabook.llm import averaging
+from lorabook.llm import averaging, models, training
+from lorabook.llm.config import FineTuneConfig
 from lorabook.llm.scoring import Score
 
 
@@ -151,6 +152,38 @@ def test_what_cannot_be_averaged(three, tmp_path):
         averaging.average([tmp_path / "whole", tmp_path / "shape"], out)
     assert not out.exists()
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_adapters_are_merged_first(tmp_path):
+    """They are refused with what to do; done, the mean is that of the models and not that of the factors."""
+    small_model().save_pretrained(tmp_path / "base")
+    WORDS.save_pretrained(tmp_path / "base")
+    config = FineTuneConfig(model=str(tmp_path / "base"), task="csqa", method="lora", rank=2)
+    for i in range(2):
+        model = training.adapted(small_model(), config)
+        rng = torch.Generator().manual_seed(i)
+        for name, weight in model.named_parameters():
+            if "lora_" in name:
+                weight.data = torch.randn(weight.shape, generator=rng)
+        model.save_pretrained(tmp_path / f"adapter-{i}")
+    folders = [tmp_path / f"adapter-{i}" for i in range(2)]
+    with pytest.raises(ValueError, match=r"adapter-0' holds an adapter.* average the whole models: .*\.load_trained"):
+        averaging.average(folders, tmp_path / "mean")
+    assert not (tmp_path / "mean").exists()
+    wholes = []
+    for folder in folders:
+        models.load_trained(folder, config.model)[0].merge_and_unload().save_pretrained(
+            tmp_path / f"{folder.name}-whole"
+        )
+        wholes.append(tmp_path / f"{folder.name}-whole")
+    found = weights(averaging.average(wholes, tmp_path / "mean", "float32"))
+    base, factors = weights(tmp_path / "base"), [weights(folder) for folder in folders]
+    key = "model.layers.0.self_attn.q_proj"
+    products = [
+        f[f"base_model.model.{key}.lora_B.weight"] @ f[f"base_model.model.{key}.lora_A.weight"] for f in factors
+    ]
+    wanted = base[f"{key}.weight"] + 2.0 * (products[0] + products[1]) / 2
+    torch.testing.assert_close(found[f"{key}.weight"], wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_integers_must_agree(tmp_path):

@@ -20,6 +20,7 @@ from lorabook.llm.scoring import Score
 __all__ = ["Reference", "average", "choose_reference"]
 
 _INDEX, _SINGLE = "model.safetensors.index.json", "model.safetensors"
+_ADAPTER = "adapter_config.json"
 _DTYPES = ("bfloat16", "float16", "float32")
 
 
@@ -31,8 +32,9 @@ def average(checkpoints: list, out: str | Path, dtype: str = "bfloat16", shard_b
     Integer tensors must be the same in all. Configuration and tokenizer are those of the first checkpoint. The folder
     appears whole or not at all.
 
-    Raises ValueError if there is no checkpoint, if they differ in the names or shapes of their tensors, hold a number
-    that is not finite, or if `out` exists and is not empty; OSError if it cannot be written.
+    Raises ValueError if there is no checkpoint, if one is an adapter and no whole model, if they differ in the names
+    or shapes of their tensors, hold a number that is not finite, or if `out` exists and is not empty; OSError if it
+    cannot be written.
     Source: Appendix VI.6 of the paper.
     """
     out = Path(out)
@@ -111,6 +113,11 @@ def _tensors(folder: Path) -> dict[str, Callable]:
     elif (folder / _SINGLE).is_file():
         with safe_open(folder / _SINGLE, "pt") as file:
             places = dict.fromkeys(file.keys(), _SINGLE)
+    elif (folder / _ADAPTER).is_file():
+        raise ValueError(
+            f"'{folder}' holds an adapter, whose factors have no mean; merge each into its base and average the whole "
+            "models: lorabook.llm.models.load_trained(folder, base)[0].merge_and_unload().save_pretrained(new)"
+        )
     else:
         raise ValueError(f"'{folder}' holds no model in safetensors")
 
