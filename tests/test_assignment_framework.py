@@ -247,7 +247,7 @@ def test_no_mistake_is_right_for_all_cases():
 def test_what_rounding_decides_is_a_mistake_whatever_comes_out():
     wrong = Mistake("inverse", lambda a: 1.0, "Not there.", left_to_rounding=lambda a: a < 0)
     asked = Exercise("it", lambda a: np.sign(a), (signed(1), signed(-1)), "a number", (wrong,))
-    for given in (1.0, np.nan, None):
+    for given in (1.0, np.nan, None, "b"):
         assert complaint(asked, lambda a, given=given: 1.0 if a > 0 else given) == "Not there."
     assert complaint(asked, lambda a: 1.0 if a > 0 else 1 / 0) == "Not there."
     assert complaint(asked, lambda a: 2.0 if a > 0 else 1 / 0) != "Not there."

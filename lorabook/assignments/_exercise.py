@@ -26,7 +26,7 @@ class Mistake:
         differ from the right answer, and from each other.
     left_to_rounding
         Tells, by the arguments of a case, whether rounding alone decides what the mistake leads to, as when a singular
-        matrix is inverted. There any wrong answer, and any error, may be this mistake.
+        matrix is inverted. There any answer, and any error, may be this mistake's.
     """
 
     name: str
@@ -35,10 +35,10 @@ class Mistake:
     sometimes_right: bool = False
     left_to_rounding: Callable[..., bool] | None = None
 
-    def explains(self, given: Any, right: Any, case: Case, tolerance: float) -> bool:
+    def explains(self, given: Any, case: Case, tolerance: float) -> bool:
         """Whether somebody who makes this mistake would give this answer to a case."""
         if self.left_to_rounding is not None and self.left_to_rounding(**case):
-            return not agree(given, right, tolerance)
+            return True
         return agree(given, outcome(self.answer, case), tolerance)
 
 

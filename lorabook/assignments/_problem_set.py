@@ -131,7 +131,7 @@ def _of_answers(exercise: Exercise, given: list[Any], cases: list[Case]) -> Comp
     if _all_agree(given, right, exercise.tolerance):
         return None
     for mistake in exercise.mistakes:
-        if all(map(mistake.explains, given, right, cases, repeat(exercise.tolerance))):
+        if all(map(mistake.explains, given, cases, repeat(exercise.tolerance))):
             return mistake.hint, None
     case, mine, theirs = next(
         triple for triple in zip(cases, given, right, strict=True) if not agree(*triple[1:], exercise.tolerance)

@@ -86,7 +86,7 @@ def _noise_variance(rng: Generator) -> Case:
 
 def _monte_carlo(rng: Generator) -> Case:
     """Enough samples that the variance of the risk is finite: n is at least d_x + 6."""
-    d_x, d_y, draws = int(rng.integers(3, 5)), int(rng.integers(2, 4)), int(rng.integers(15, 20))
+    (d_x, d_y), draws = ((3, 2), (4, 2), (4, 3))[int(rng.integers(3))], int(rng.integers(15, 20))
     n, noise_std = d_x + int(rng.integers(6, 10)), round(float(rng.uniform(1.5, 3.0)), 2)
     task = _task(rng, d_x, d_y, noise_std)
     X, Y = (np.array(arrays) for arrays in zip(*(task.sample(n, rng) for _ in range(draws)), strict=True))

@@ -63,7 +63,7 @@ def _monte_carlo(X, Y, W_star, noise_std, exact=None, **changed):
     exact = len(W_star) * noise_std**2 * d_x / (n - d_x - 1) if exact is None else exact
     mean = changed.get("mean", np.mean)(risks)
     error = changed.get("error", lambda values: np.std(values, ddof=1) / sqrt(len(values)))(risks)
-    z = changed.get("sign", 1) * (mean - exact) / error
+    z = changed.get("sign", lambda z: z)((mean - exact) / error)
     return {"mean": float(mean), "standard_error": float(error), "z": float(z)}
 
 
@@ -91,8 +91,15 @@ MONTE_CARLO = (
     ),
     Mistake(
         "the sign of z",
-        lambda **case: _monte_carlo(**case, sign=-1),
+        lambda **case: _monte_carlo(**case, sign=lambda z: -z),
         "z has the wrong sign: it is positive where the simulation lies above the exact value.",
+        sometimes_right=True,
+    ),
+    Mistake(
+        "z without its sign",
+        lambda **case: _monte_carlo(**case, sign=abs),
+        "z is never negative in your answer. It is where the simulation lies below the exact value.",
+        sometimes_right=True,
     ),
     Mistake(
         "the median",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from math import ceil, log
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import chi2, norm, sem
@@ -12,7 +13,13 @@ from lorabook._arrays import Integer, Real
 Array = np.ndarray
 
 
-def error_parts(X: Array, E: Array, shift: Array, feature_cov: Array) -> tuple:
+class ErrorParts(NamedTuple):
+    noise: Real
+    unseen: Real
+    mixed: Real
+
+
+def error_parts(X: Array, E: Array, shift: Array, feature_cov: Array) -> ErrorParts:
     """The excess risk of full fine-tuning in three parts: noise fitted, shift unseen, and their product.
 
     The first two are the risks of data without a shift and without noise, the third is what both together add.
@@ -22,7 +29,7 @@ def error_parts(X: Array, E: Array, shift: Array, feature_cov: Array) -> tuple:
     noise = nothing.excess_risk(full_finetune(X, E, start))
     unseen = task.excess_risk(full_finetune(X, shift @ X, start))
     total = task.excess_risk(full_finetune(X, shift @ X + E, start))
-    return noise, unseen, total - noise - unseen
+    return ErrorParts(noise, unseen, total - noise - unseen)
 
 
 def descent(X: Array, Y: Array, W0: Array, accuracy: Real) -> dict:

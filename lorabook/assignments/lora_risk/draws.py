@@ -9,6 +9,7 @@ from lorabook.assignments._exercise import Case, told_apart
 from lorabook.assignments.lora_risk import mistakes_of_formulas, mistakes_of_validation, oracles
 
 Generator = np.random.Generator
+THREE_DIGITS = 1e-3  # the tolerance for a student's own numbers
 
 
 def _task(rng: Generator, d_x: int, d_y: int, strengths, noise_std: float, **features) -> Task:
@@ -33,7 +34,8 @@ def risk_parts(rng: Generator) -> Case:
     d_x, d_y = (int(size) for size in rng.choice(np.arange(4, 8), 2, replace=False))
     S = _covariance(rng, d_x)
     task = _task(rng, d_x, d_y, rng.uniform(0.5, 2.0, 3), noise_std=2.0, feature_cov=S)
-    return {**task.sample(d_x + int(rng.integers(3, 7)), rng)._asdict(), "W0": task.W0, "W_star": task.W_star, "S": S}
+    n = max(d_x, d_y) + int(rng.integers(3, 7))
+    return {**task.sample(n, rng)._asdict(), "W0": task.W0, "W_star": task.W_star, "S": S}
 
 
 def bill(rng: Generator) -> Case:
@@ -44,39 +46,42 @@ def bill(rng: Generator) -> Case:
 
 
 def bias_and_variance(rng: Generator) -> Case:
-    d_x, d_y, draws = int(rng.integers(4, 7)), int(rng.integers(7, 9)), int(rng.integers(5, 7))
+    d_x, d_y, draws = int(rng.integers(4, 6)), int(rng.integers(7, 9)), 6
     task = _task(rng, d_x, d_y, rng.uniform(1.0, 2.0, 3), noise_std=2.0)
-    X = task.sample(d_x + int(rng.integers(3, 7)), rng).X
+    X = task.sample(d_x + int(rng.integers(5, 8)), rng).X
     Y = task.W_star @ X + sqrt(task.noise_cov) * rng.standard_normal((draws, d_y, X.shape[1]))
     return {"X": X, "Y": Y, "W0": task.W0, "W_star": task.W_star, "rank": int(rng.integers(1, 3))}
 
 
 def compare_ranks(rng: Generator) -> Case:
-    d_x, d_y, draws = int(rng.integers(4, 6)), int(rng.integers(6, 8)), int(rng.integers(6, 8))
+    d_x, d_y, draws = int(rng.integers(4, 6)), int(rng.integers(6, 8)), 8
     task = _task(rng, d_x, d_y, rng.uniform(1.0, 2.0, 3), noise_std=1.5)
     X, Y = _sets(rng, task, d_x + int(rng.integers(5, 9)), draws)
-    first = int(rng.integers(2, 4))
-    return {"X": X, "Y": Y, "W0": task.W0, "W_star": task.W_star, "ranks": (first, first - 1)}
+    ranks = rng.permutation([1, 2] if rng.random() < 0.5 else [2, 3])
+    return {"X": X, "Y": Y, "W0": task.W0, "W_star": task.W_star, "ranks": tuple(ranks.tolist())}
 
 
 def crossover(rng: Generator) -> Case:
-    """Fewer samples than inputs, strong directions."""
-    d_x, d_y, rank = int(rng.integers(60, 100)), int(rng.integers(30, 50)), int(rng.integers(2, 4))
-    return {
-        "d_x": d_x,
-        "d_y": d_y,
-        "n": int(rng.integers(25, d_x - 8)),
-        "noise_std": round(float(rng.uniform(1.3, 3.0)), 2),
-        "rank": rank,
-        "singular_values": np.sort(rng.uniform(20.0, 60.0, rank + 2).round(1))[::-1],
-    }
+    """Fewer samples than inputs, strong directions; every mistake is seen in three digits."""
+    while True:
+        d_x, d_y, rank = int(rng.integers(60, 100)), int(rng.integers(30, 50)), int(rng.integers(2, 4))
+        case = {
+            "d_x": d_x,
+            "d_y": d_y,
+            "n": int(rng.integers(25, d_x - 8)),
+            "noise_std": round(float(rng.uniform(1.3, 3.0)), 2),
+            "rank": rank,
+            "singular_values": np.sort(rng.uniform(20.0, 60.0, rank + 2).round(1))[::-1],
+        }
+        if told_apart(case, oracles.crossover, mistakes_of_formulas.CROSSOVER, 3 * THREE_DIGITS):
+            return case
 
 
-def thresholds(rng: Generator) -> Case:
-    """Sizes below and above the interpolation threshold, and one next to it."""
+def thresholds(rng: Generator, next_to: int) -> Case:
+    """Sizes below and above the interpolation threshold, and one `next_to` it."""
     d_x, d_y = int(rng.integers(20, 40)), int(rng.integers(8, 18))
     few, many = int(rng.integers(6, d_x - 4)), d_x + int(rng.integers(5, 60))
-    near = d_x + int(rng.choice([-1, 1]))
+    near = d_x + next_to
     return {"sizes": (few, near, many), "d_x": d_x, "d_y": d_y, "noise_std": round(float(rng.uniform(1.3, 3.0)), 2)}
 
 
@@ -106,7 +111,8 @@ def report(rng: Generator) -> Case:
         fold = rng.permutation(np.arange(30) % 3)
         case = {"X": X, "Y": Y, "W0": task.W0, "fold": fold, "X_test": X_test, "Y_test": Y_test}
         right = oracles.report(**case)
-        if 0 < right["rank"] < 5 and told_apart(case, oracles.report, mistakes_of_validation.CHOSEN_WRONGLY):
+        wrong = mistakes_of_validation.REPORT
+        if 0 < right["rank"] < 5 and told_apart(case, oracles.report, wrong, 3 * THREE_DIGITS):
             return case
 
 

@@ -1,5 +1,7 @@
 """The exercises of problem set 3: what each asks about, on which numbers, and the mistakes that are typical of it."""
 
+from functools import partial
+
 from lorabook.assignments._exercise import Exercise
 from lorabook.assignments.lora_risk import (
     draws,
@@ -51,11 +53,12 @@ EXERCISES = (
         "a dictionary with the keys parameters, lora, full and crossover",
         mistakes_of_formulas.CROSSOVER,
         own_numbers=True,
+        tolerance=draws.THREE_DIGITS,
     ),
     Exercise(
         "thresholds",
         oracles.thresholds,
-        draws.thresholds,
+        tuple(partial(draws.thresholds, next_to=step) for step in (-1, 1)),
         "a dictionary from each number of samples to one with the keys edge, visible and useful",
         mistakes_of_formulas.THRESHOLDS,
         cases=2,
@@ -83,6 +86,7 @@ EXERCISES = (
         "a dictionary with the keys rank and test_loss",
         mistakes_of_validation.REPORT,
         own_numbers=True,
+        tolerance=draws.THREE_DIGITS,
     ),
     Exercise(
         "reading",

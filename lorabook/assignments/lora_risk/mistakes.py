@@ -189,6 +189,12 @@ BILL = (
         lambda W_star, **case: _bill(W_star=W_star, **case, shift=W_star),
         "The credit is an inner product with the true weights. The part of them that W0 has already earns nothing.",
     ),
+    Mistake(
+        "credit without its sign",
+        _bill_changed(credit=np.abs),
+        "The credit is never negative in your answer. A direction that points away from the shift has to pay twice.",
+        sometimes_right=True,
+    ),
     Mistake("bill exchanged", _bill_exchanged, "Price and credit are exchanged. A price is never negative."),
     Mistake(
         "bill added up",

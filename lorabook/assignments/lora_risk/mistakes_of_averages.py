@@ -105,14 +105,14 @@ BIAS_AND_VARIANCE = (
 )
 
 
-def _judged(change, **changes):
+def _judged(change, z=lambda z: z, **changes):
     """The comparison with the two ranks' risks changed, or one of the three numbers found from them in another way."""
 
     def answer(**case):
         risks = change(oracles.simulated_risks(**case))
         right = oracles.judged(*risks)
         right.update({name: found(*risks) for name, found in changes.items()})
-        return {**right, "z": right["difference"] / right["standard_error"]}
+        return {**right, "z": z(right["difference"] / right["standard_error"])}
 
     return answer
 
@@ -148,6 +148,19 @@ COMPARE_RANKS = (
         "the sign of the difference",
         _judged(lambda risks: risks[::-1]),
         "The difference has the wrong sign: it is positive where the first rank has the larger risk.",
+        sometimes_right=True,
+    ),
+    Mistake(
+        "z without its sign",
+        _judged(_same, z=abs),
+        "The difference is right. z has its sign, too, and is never negative in your answer.",
+        sometimes_right=True,
+    ),
+    Mistake(
+        "the difference without its sign",
+        _judged(_same, difference=lambda first, second: abs(np.mean(first - second))),
+        "The difference is never negative in your answer. It is where the first rank has the smaller risk.",
+        sometimes_right=True,
     ),
     Mistake(
         "standard deviation for standard error",

@@ -22,6 +22,16 @@ def _chosen(X, Y, W0, seen_in=None, noise=None, threshold=None, count=lambda val
     return {"values": values, "noise": noise, "threshold": threshold, "rank": rank}
 
 
+def _rank_changed(rank):
+    """The right answer with another rank, a function of the values, the noise and the sizes d_x and d_y."""
+
+    def answer(X, Y, W0):
+        right = oracles.choose_rank(X, Y, W0)
+        return {**right, "rank": int(rank(right["values"], right["noise"], len(X), len(Y), right["rank"]))}
+
+    return answer
+
+
 def _residual(X, Y, W0):
     return Y - full_finetune(X, Y, W0) @ X
 
@@ -113,14 +123,28 @@ CHOOSE_RANK = (
         "compare with it.",
     ),
     Mistake(
+        "counted above the edge",
+        _rank_changed(lambda values, noise, d_x, d_y, rank: np.sum(values > noise * (np.sqrt(d_x) + np.sqrt(d_y)))),
+        "The threshold is right, and the rank counts the values above another one, the edge of the noise.",
+        sometimes_right=True,
+    ),
+    Mistake(
+        "the same rank for all data",
+        _rank_changed(lambda *_: 2),
+        "The rank is 2 whatever the data are. Count the values above the threshold.",
+        sometimes_right=True,
+    ),
+    Mistake(
         "one too many",
         lambda X, Y, W0: {**(right := oracles.choose_rank(X, Y, W0)), "rank": right["rank"] + 1},
         "The rank is one too large: it is the number of values above the threshold, not the place of the first one "
         "below.",
+        sometimes_right=True,
     ),
     Mistake(
         "one too few",
         lambda X, Y, W0: {**(right := oracles.choose_rank(X, Y, W0)), "rank": right["rank"] - 1},
         "The rank is one too small: it is a number of directions, and Python counts places from 0.",
+        sometimes_right=True,
     ),
 )

@@ -52,6 +52,10 @@ def _directions_of_all(X, Y, W0, fold):
     return _folds(X, Y, W0, fold, weights, lambda out: out).sum(axis=0) / len(fold)
 
 
+def _last_fold_forgotten(X, Y, W0, fold):
+    return _left_out(X, Y, W0, fold)[:-1].sum(axis=0) / len(fold)
+
+
 def _changed(change):
     return lambda X, Y, W0, fold: change(oracles.cross_validate(X, Y, W0, fold), Y)
 
@@ -77,6 +81,11 @@ CROSS_VALIDATE = (
         "folds exchanged",
         _exchanged,
         "You train on one fold and test on the others. It is the other way round.",
+    ),
+    Mistake(
+        "the last fold forgotten",
+        _last_fold_forgotten,
+        "The last fold was never left out: range ends before its argument, and folds are counted from 0.",
     ),
     Mistake(
         "mean of the folds' means",

@@ -4,6 +4,9 @@ Right answers come from the library. Where it has two routes, the one that a stu
 approximation, for instance, is LoRA on data without noise.
 """
 
+from functools import partial
+from typing import NamedTuple
+
 import numpy as np
 
 from lorabook.assignments._exercise import Exercise, told_apart
@@ -28,10 +31,15 @@ def minimum_norm(X, Y):
     return full_finetune(X, Y, np.zeros((len(Y), len(X))))
 
 
+class ExcessRisks(NamedTuple):
+    population: float
+    sample: float
+
+
 def excess_risks(W, W_star, S, X):
     n = X.shape[1]
     population, sample = (Task(W_star, np.zeros_like(W), feature_cov=cov) for cov in (S, X @ X.T / n))
-    return population.excess_risk(W), sample.excess_risk(W)
+    return ExcessRisks(population.excess_risk(W), sample.excess_risk(W))
 
 
 def lora_path(X, Y, W0):
@@ -59,8 +67,12 @@ def _matrix(rng):
     return (haar_frame(d_y, k, rng) * s) @ haar_frame(d_x, k, rng).T
 
 
-def _two_sizes(rng, least, most):
-    return (int(size) for size in rng.choice(np.arange(least, most + 1), size=2, replace=False))
+def _two_sizes(rng, least, most, more=0):
+    """Two sizes that differ, the first also from the second plus `more`, a number of samples."""
+    while True:
+        first, second = (int(size) for size in rng.choice(np.arange(least, most + 1), size=2, replace=False))
+        if first != second + more:
+            return first, second
 
 
 def _covariance(size, rng):
@@ -86,11 +98,10 @@ def _weighted_case(rng):
     return {"A": A, "S": _covariance(A.shape[1], rng), "rank": int(rng.integers(2, min(A.shape) - 1))}
 
 
-def _least_squares_case(rng):
-    """Fewer samples than dimensions, or more of both than X has rank."""
-    d_y, d_x = _two_sizes(rng, 3, 7)
-    rank = d_x - 1
-    n = int(rng.choice([rank, d_x + 3]))
+def _least_squares_case(rng, more, lost):
+    """n = d_x + more samples; the rank of X is `lost` below d_x."""
+    d_y, d_x = _two_sizes(rng, 3, 7, more)
+    rank, n = d_x - lost, d_x + more
     X = rng.standard_normal((d_x, rank)) @ rng.standard_normal((rank, n))
     return {"X": X, "Y": rng.standard_normal((d_y, n))}
 
@@ -112,16 +123,25 @@ def _fine_tuning(rng, d_y, d_x, n, noise, shift_rank=2):
     return {"X": X, "Y": Y, "W0": W0}, task
 
 
-def _lora_case(rng):
-    """With more samples than dimensions, or with fewer."""
-    d_y, d_x = _two_sizes(rng, 4, 7)
-    data, _ = _fine_tuning(rng, d_y, d_x, int(rng.choice([d_x - 1, 2 * d_x + 1])), noise=1.0)
-    return {**data, "rank": int(rng.integers(1, min(d_y, d_x) - 1))}
+def _path_case(rng, more, least=4):
+    """n = d_x + more samples. Fewer than d_x lack one of the features: then X X^T is singular, even up to rounding."""
+    d_y, d_x = _two_sizes(rng, least, least + 3, more)
+    data, task = _fine_tuning(rng, d_y, d_x, d_x + more, noise=1.0)
+    if more < 0:
+        unseen = rng.integers(d_x)
+        data["Y"] = data["Y"] - np.outer(task.W_star[:, unseen], data["X"][unseen])
+        data["X"] = np.where(np.arange(d_x)[:, None] == unseen, 0.0, data["X"])
+    return data
 
 
-def _path_case(rng):
-    d_y, d_x = _two_sizes(rng, 3, 6)
-    return _fine_tuning(rng, d_y, d_x, 2 * d_x + 1, noise=1.0)[0]
+def _lora_case(rng, more):
+    data = _path_case(rng, more, least=5)
+    return {**data, "rank": int(rng.integers(1, min(data["W0"].shape) - 1))}
+
+
+def _by_turns(draw):
+    """Fewer samples than dimensions, and more."""
+    return partial(draw, more=-2), partial(draw, more=6)
 
 
 def _best_rank_case(rng):
@@ -176,7 +196,11 @@ EXERCISES = (
     Exercise(
         name="minimum_norm",
         oracle=minimum_norm,
-        case=_least_squares_case,
+        case=(
+            partial(_least_squares_case, more=-1, lost=1),
+            partial(_least_squares_case, more=3, lost=1),
+            partial(_least_squares_case, more=5, lost=0),
+        ),
         returns="an array of shape (d_y, d_x)",
         mistakes=mistakes_of_regression.MINIMUM_NORM,
         cases=6,
@@ -191,14 +215,14 @@ EXERCISES = (
     Exercise(
         name="lora",
         oracle=lora,
-        case=_lora_case,
+        case=_by_turns(_lora_case),
         returns="an array of shape (d_y, d_x)",
         mistakes=mistakes_of_lora.LORA,
     ),
     Exercise(
         name="lora_path",
         oracle=lora_path,
-        case=_path_case,
+        case=_by_turns(_path_case),
         returns="an array of shape (min(n, d_x, d_y) + 1, d_y, d_x)",
         mistakes=mistakes_of_lora.LORA_PATH,
     ),

@@ -31,6 +31,24 @@ def _smallest_kept(X, Y, W0, rank):
     return W0 + path.directions[:, -rank:] @ path.updates[-rank:]
 
 
+def _factor(X):
+    return np.linalg.cholesky(X @ X.T / X.shape[1])
+
+
+def _fewer_samples(X, **case):
+    return X.shape[1] < len(X)
+
+
+def _inverted(X, Y, W0, rank):
+    L = _factor(X)
+    return W0 + truncate(_update(X, Y, W0) @ L, rank) @ np.linalg.inv(L)
+
+
+def _transpose_forgotten(X, Y, W0, rank):
+    L = _factor(X)
+    return W0 + np.linalg.solve(L, truncate(_update(X, Y, W0) @ L, rank).T).T
+
+
 LORA = (
     Mistake(
         "truncated before whitening",
@@ -42,6 +60,27 @@ LORA = (
         "not un-whitened",
         lambda X, Y, W0, rank: W0 + truncate(_update(X, Y, W0) @ _root(X), rank),
         "The whitened update was added to W0; whitening has to be undone after truncating.",
+    ),
+    Mistake(
+        "inverse of a singular covariance",
+        _inverted,
+        "It is right for more samples than inputs, and fails for fewer: then the empirical covariance is singular, and "
+        "neither it nor a root or a Cholesky factor of it can be inverted.",
+        left_to_rounding=_fewer_samples,
+    ),
+    Mistake(
+        "Cholesky factor not undone",
+        lambda X, Y, W0, rank: W0 + truncate(_update(X, Y, W0) @ _factor(X), rank),
+        "The update was multiplied by a Cholesky factor of the covariance, and this is not undone after truncating. "
+        "With fewer samples than inputs there is no such factor, so take another way to whiten.",
+        left_to_rounding=_fewer_samples,
+    ),
+    Mistake(
+        "solved without the transpose",
+        _transpose_forgotten,
+        "To un-whiten, B L = C has to be solved for B, which numpy.linalg.solve does after transposing both sides, L "
+        "included. With fewer samples than inputs there is no Cholesky factor L, so take another way to whiten.",
+        left_to_rounding=_fewer_samples,
     ),
     Mistake(
         "W0 forgotten in the residual",
@@ -107,6 +146,10 @@ def _one_direction_each(X, Y, W0):
     return np.concatenate([W0[None], W0 + np.diff(path, axis=0)])
 
 
+def _directions_of_factor(X, Y, W0):
+    return _projections(X, Y, W0, _left(_update(X, Y, W0) @ _factor(X)))
+
+
 LORA_PATH = (
     Mistake(
         "without rank 0",
@@ -133,6 +176,13 @@ LORA_PATH = (
         lambda X, Y, W0: _projections(X, Y, W0, _left(Y - W0 @ X)),
         "The directions are those of the whole residual; only the part of it that a linear map of X can explain"
         " counts.",
+    ),
+    Mistake(
+        "Cholesky factor of a singular covariance",
+        _directions_of_factor,
+        "It is right for more samples than inputs, and fails for fewer: then the empirical covariance is singular, and "
+        "has neither an inverse nor a Cholesky factor. Which matrix has the same left singular vectors?",
+        left_to_rounding=_fewer_samples,
     ),
     Mistake(
         "updates alone",

@@ -6,16 +6,24 @@ from lorabook.assignments import Mistake
 
 
 def _first_columns(X, Y):
-    """A least-squares solution with as many zeros as possible: one feature, the last, is left out."""
-    W = np.zeros((len(Y), len(X)))
-    W[:, :-1] = np.linalg.lstsq(X[:-1].T, Y.T, rcond=None)[0].T
+    """A least-squares solution with as many zeros as possible: where one feature can be left out, the last is."""
+    W, needed = np.zeros((len(Y), len(X))), np.linalg.matrix_rank(X)
+    W[:, :needed] = np.linalg.lstsq(X[:needed].T, Y.T, rcond=None)[0].T
     return W
 
 
 def _with_values(X, Y, power):
     U, s, Vt = np.linalg.svd(X, full_matrices=False)
-    k = len(X) - 1
+    k = np.linalg.matrix_rank(X)
     return (Y @ Vt[:k].T * s[:k] ** power) @ U[:, :k].T
+
+
+def _singular_features(X, Y):
+    return np.linalg.matrix_rank(X) < len(X)
+
+
+def _singular_samples(X, Y):
+    return np.linalg.matrix_rank(X) < X.shape[1]
 
 
 MINIMUM_NORM = (
@@ -50,6 +58,20 @@ MINIMUM_NORM = (
         lambda X, Y: Y @ X.T @ np.linalg.inv(X @ X.T + np.eye(len(X))),
         "A multiple of the identity was added to make X Xᵀ invertible: that is ridge regression, which shrinks "
         "the solution.",
+    ),
+    Mistake(
+        "inverse of the features' products",
+        lambda X, Y: Y @ X.T @ np.linalg.inv(X @ X.T),
+        "It is right where the rows of X are linearly independent, and fails where they are not: X Xᵀ is singular "
+        "then, and has no inverse.",
+        left_to_rounding=_singular_features,
+    ),
+    Mistake(
+        "inverse of the samples' products",
+        lambda X, Y: Y @ np.linalg.inv(X.T @ X) @ X.T,
+        "It is right where the columns of X are linearly independent, and fails where they are not: Xᵀ X is singular "
+        "then, and has no inverse.",
+        left_to_rounding=_singular_samples,
     ),
     Mistake(
         "divided by n",

@@ -156,6 +156,11 @@ def _weighted(A, S, rank, root, back):
     return truncate(A @ root, rank) @ back
 
 
+def _transpose_forgotten(A, S, rank):
+    L = np.linalg.cholesky(S)
+    return np.linalg.solve(L, truncate(A @ L, rank).T).T
+
+
 def _wrong_triangle(A, S, rank):
     L = np.linalg.cholesky(S)
     return _weighted(A, S, rank, L.T, np.linalg.inv(L.T))
@@ -171,6 +176,17 @@ WEIGHTED_TRUNCATE = (
         "not un-whitened",
         lambda A, S, rank: truncate(A @ psd_sqrt(S), rank),
         "This approximates A times the root of S. The last step is missing, the way back to A itself.",
+    ),
+    Mistake(
+        "Cholesky factor not undone",
+        lambda A, S, rank: truncate(A @ np.linalg.cholesky(S), rank),
+        "This approximates A L, with L the Cholesky factor of S. It has to be multiplied by the inverse of L.",
+    ),
+    Mistake(
+        "solved without the transpose",
+        _transpose_forgotten,
+        "On the way back B L = C has to be solved for B. numpy.linalg.solve has its unknown on the right of the matrix:"
+        " transpose the whole equation, L included.",
     ),
     Mistake(
         "root on the way back",

@@ -12,12 +12,12 @@ def _squares(delta):
     return np.linalg.svd(delta, compute_uv=False) ** 2
 
 
-def _t_interval(differences, factor=None, ddof=1, root=True):
+def _t_interval(differences, factor=None, ddof=1, root=True, level=0.975):
     from scipy import stats
 
     k = len(differences)
     error = np.std(differences, ddof=ddof) / (np.sqrt(k) if root else 1.0)
-    width = (stats.t.ppf(0.975, k - 1) if factor is None else factor) * error
+    width = (stats.t.ppf(level, k - 1) if factor is None else factor) * error
     return differences.mean(), differences.mean() - width, differences.mean() + width
 
 
@@ -111,6 +111,11 @@ INTERVAL = (
         "normal quantile",
         lambda full, lora: _t_interval(lora - full, 1.96),
         "With so few repeats the quantile is Student's, with one degree of freedom less than repeats, not 1.96.",
+    ),
+    Mistake(
+        "quantile of one side",
+        lambda full, lora: _t_interval(lora - full, level=0.95),
+        "The quantile leaves 5 % out on either side, so this is a 90 % interval; half of the 5 % belongs on each.",
     ),
     Mistake(
         "n in the variance",

@@ -15,6 +15,20 @@ def _flip(labels, order, steps, share, answers, modulo=True, where=slice(None), 
     return flipped % answers if modulo else flipped
 
 
+def _flip_rounded(rounding):
+    """With the number of labels rounded in another way."""
+
+    def answer(labels, order, steps, share, answers):
+        return _flip(labels, order, steps, share, answers, count=int(rounding(share * len(labels))))
+
+    return answer
+
+
+def _places(labels, order, steps, share, answers):
+    """The order taken for the places that the examples have in it."""
+    return _flip(labels, np.argsort(order), steps, share, answers)
+
+
 def _steps_alone(labels, order, steps, share, answers):
     flipped = labels.copy()
     chosen = order[: int(np.floor(share * len(labels) + 0.5))]
@@ -68,6 +82,27 @@ FLIP_LABELS = (
         "the first examples",
         lambda labels, order, steps, share, answers: _flip(labels, np.arange(len(labels)), steps, share, answers),
         "The first examples were changed; the order says which ones come first.",
+    ),
+    Mistake(
+        "places for order",
+        _places,
+        "order[i] was taken for the place of example i. It is the example that comes at place i.",
+    ),
+    Mistake(
+        "rounded to even",
+        _flip_rounded(round),
+        "The number of labels is right unless it ends in a half: Python's round and numpy's take halves to the nearest "
+        "even number, and here they go up.",
+    ),
+    Mistake(
+        "rounded up",
+        _flip_rounded(np.ceil),
+        "The number of labels was rounded up; it goes to the nearest integer, which may be the one below.",
+    ),
+    Mistake(
+        "rounded down",
+        _flip_rounded(int),
+        "The number of labels was rounded down, as int does; it goes to the nearest integer, and halves go up.",
     ),
     Mistake(
         "step for label",

@@ -1,5 +1,7 @@
 """The right answers of problem set 4."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.special import logsumexp
 
@@ -27,9 +29,14 @@ def lora_parameters(shapes, rank):
     return sum(rank * (d_out + d_in) for d_out, d_in in shapes)
 
 
+class Gradients(NamedTuple):
+    B: np.ndarray
+    A: np.ndarray
+
+
 def lora_gradients(G, B, A, alpha):
     scale = alpha / len(A)
-    return scale * G @ A.T, scale * B.T @ G
+    return Gradients(scale * G @ A.T, scale * B.T @ G)
 
 
 def answer_loss(logits, labels):
@@ -49,9 +56,15 @@ def wrong_labels_learnt(answers, noisy, clean):
     return float(np.mean(answers[wrong] == noisy[wrong]))
 
 
+class Interval(NamedTuple):
+    mean: float
+    low: float
+    high: float
+
+
 def interval(full, lora):
     found = intervals.nested((lora - full)[:, None])
-    return found.mean, found.low, found.high
+    return Interval(found.mean, found.low, found.high)
 
 
 def accuracies(shift_rank, shift_seed):
