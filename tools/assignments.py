@@ -6,7 +6,8 @@
 
 A student version is made from the source notebook by nbgrader's own steps, and the same every time. The teachers'
 archive is a course folder for nbgrader; there the seed of the hidden tests, which is public, is replaced by what the
-environment variable GRADING_SEED holds, if it holds anything.
+environment variable GRADING_SEED holds, if it holds anything. In both archives the library is pinned to the commit that
+they are made from, if there is one: its checks belong to these notebooks.
 """
 
 import argparse
@@ -14,7 +15,9 @@ import copy
 import os
 import re
 import shutil
+import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,13 +25,22 @@ from pathlib import Path
 import nbformat
 from nbgrader import preprocessors as steps
 
-from tools import notebooks
+from tools import notebooks, repository
 
 ROOT = Path(__file__).resolve().parent.parent
 ASSIGNMENTS = ROOT / "book" / "assignments"
 SOURCE, RELEASE, COURSE = (ASSIGNMENTS / name for name in ("source", "release", "course"))
 OUT = ROOT / "_build" / "assignments"
 PUBLIC_SEED = 'grading="published"'
+LIBRARY = f"git+https://github.com/{repository.current()}"
+STUDENTS_README = f"""# Problem sets
+
+Open a notebook in Colab, whose first cell installs the library, or anywhere after
+
+    pip install "lorabook[book,llm] @ {LIBRARY}"
+
+without `llm` for the sets before the last. The checks of another version of the library may differ.
+"""
 STUDENT_LINE = re.compile(r'^STUDENT = ".*"$', re.MULTILINE)
 # Those of nbgrader's GenerateAssignment that need no gradebook; a test compares with what it makes.
 STEPS = (
@@ -84,19 +96,51 @@ def update() -> None:
         _write(released(path), notebooks.text(student_version(source(path))))
 
 
-def build(out: Path = OUT, seed: str | None = None) -> tuple[Path, Path]:
-    """Makes the course folder, `out`/course, and the archives for students and for teachers, which are returned."""
-    shutil.rmtree(out, ignore_errors=True)
-    course = out / "course"
-    shutil.copytree(COURSE, course, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in sources():
-        notebook = source(path, seed)
-        _write(course / "source" / path.relative_to(SOURCE), notebooks.text(notebook))
-        _write(course / "release" / path.relative_to(SOURCE), notebooks.text(student_version(notebook)))
-    return (
-        _archive(out / "lorabook-problem-sets.zip", course / "release"),
-        _archive(out / "lorabook-course.zip", course),
-    )
+def build(out: Path = OUT, seed: str | None = None, commit: str | None = None) -> tuple[Path, Path]:
+    """Makes the archives for students and for teachers in `out`, and returns them; the library is pinned to `commit`.
+
+    Nothing else in `out` is touched.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        course, students = Path(folder) / "course", Path(folder) / "students"
+        for path in COURSE.iterdir():
+            if path.is_file():
+                _write(course / path.name, pinned(path.read_text("utf-8"), commit))
+        _write(students / "README.md", pinned(STUDENTS_README, commit))
+        for path in sources():
+            name, notebook = path.relative_to(SOURCE), source(path, seed)
+            for cell in notebook.cells:
+                cell.source = pinned(cell.source, commit)
+            released = notebooks.text(student_version(notebook))
+            _write(course / "source" / name, notebooks.text(notebook))
+            _write(course / "release" / name, released)
+            _write(students / name, released)
+        return _archive(out / "lorabook-problem-sets.zip", students), _archive(out / "lorabook-course.zip", course)
+
+
+def pinned(text: str, commit: str | None) -> str:
+    """A text in which pip installs the library as it was at `commit`.
+
+    >>> pinned(f'pip install "lorabook[book] @ {LIBRARY}"', "1f0c").rpartition("/")[2]
+    'lorabook@1f0c"'
+    """
+    return text.replace(f'{LIBRARY}"', f'{LIBRARY}@{commit}"') if commit else text
+
+
+def head(root: Path = ROOT) -> tuple[str | None, bool]:
+    """The commit of the repository at `root`, None without one; and whether what goes into archives differs from it."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=True).stdout
+
+    try:
+        top, commit = git("rev-parse", "--show-toplevel", "HEAD").splitlines()
+        if Path(top).resolve() != root.resolve():  # a copy without history inside another repository
+            return None, False
+        return commit, bool(git("status", "--porcelain", "--", "lorabook", "book/assignments", "pyproject.toml"))
+    except (OSError, subprocess.CalledProcessError):
+        return None, False
 
 
 def _archive(path: Path, folder: Path) -> Path:
@@ -132,13 +176,21 @@ def main() -> int:
         return int(bool(stale))
     else:
         seed = os.environ.get("GRADING_SEED") or None
-        students, teachers = build(seed=seed)
+        commit, changed = head()
+        students, teachers = build(OUT, seed, commit)
         print(f"For students: {students.relative_to(ROOT)}")
-        print(f"For teachers: {teachers.relative_to(ROOT)}, unpacked in {(OUT / 'course').relative_to(ROOT)}")
+        print(f"For teachers: {teachers.relative_to(ROOT)}; unpack it outside of this folder, which `make` may delete")
         print(
             "Hidden tests: "
             + ("your seed" if seed else "the PUBLIC seed; call with GRADING_SEED=… for one of your own")
         )
+        print(
+            f"Library: pinned to commit {commit} of {repository.current()}, which must have it"
+            if commit
+            else "Library: NOT pinned, since this is no git repository"
+        )
+        if changed:
+            print("CAUTION: there are changes that this commit does not have; commit them and call again")
     return 0
 
 
