@@ -16,6 +16,8 @@ from nbgrader.nbgraderformat import MetadataValidator
 from lorabook.assignments import WrongAnswer
 from lorabook.assignments._answers import agree
 from lorabook.assignments.network import experiment
+from lorabook.estimators import full_finetune
+from lorabook.linalg import truncate
 from tests import assignment_notebooks as sets
 from tools import assignments as tool
 
@@ -146,6 +148,111 @@ def test_an_answer_hard_coded_to_the_visible_cases_fails_the_hidden_ones(assignm
         assert complaint(assignment, name, remembered, "ada", seed) is not None
 
 
+def lists(assignment, name, students=12):
+    """The visible and the hidden cases of some students."""
+    problems = sets.problems(assignment)
+    for i in range(students):
+        yield problems.cases(name, f"student {i}")
+        yield problems.cases(name, f"student {i}", grading=f"seed {i}")
+
+
+def answers(assignment, name, what=lambda answer: answer, **options):
+    """The right answers to the cases of every list, or what is asked for of them."""
+    oracle = sets.problems(assignment).exercise(name).oracle
+    for cases in lists(assignment, name, **options):
+        yield [what(oracle(**case)) for case in cases]
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize("name", ["minimum_norm", "lora", "lora_path"])
+def test_there_are_more_samples_than_inputs_and_fewer(name):
+    for cases in lists("ps1_low_rank_regression", name):
+        signs = {int(np.sign(np.diff(case["X"].shape)[0])) for case in cases}
+        assert signs == {-1, 1}
+
+
+def inverted(X, Y, W0, rank):
+    """LoRA for those who hold the empirical covariance to be regular."""
+    values, vectors = np.linalg.eigh(X @ X.T / X.shape[1])
+    root = (vectors * np.sqrt(values)) @ vectors.T
+    return W0 + truncate((full_finetune(X, Y, W0) - W0) @ root, rank) @ np.linalg.inv(root)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.usefixtures("no_shape_checks")
+def test_a_singular_covariance_cannot_be_inverted():
+    hint = "It is right for more samples than inputs, and fails for fewer"
+    for i in range(12):
+        for grading in (None, "published", f"seed {i}"):
+            assert hint in complaint("ps1_low_rank_regression", "lora", inverted, f"student {i}", grading)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize(
+    ("assignment", "name", "number"),
+    [("ps2_full_finetuning", "monte_carlo", "z"), ("ps3_lora_risk", "compare_ranks", "difference")],
+)
+def test_both_signs_occur(assignment, name, number):
+    for found in answers(assignment, name, lambda answer: np.sign(answer[number])):
+        assert {-1, 1} <= set(found)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_some_credits_are_negative():
+    assert all(min(found) < 0 for found in answers("ps3_lora_risk", "bill", lambda answer: answer["credit"].min()))
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_several_ranks_occur():
+    assert all(len(set(found)) > 1 for found in answers("ps3_lora_risk", "choose_rank", lambda answer: answer["rank"]))
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_both_sides_of_the_threshold_occur():
+    for cases in lists("ps3_lora_risk", "thresholds"):
+        assert {case["sizes"][1] - case["d_x"] for case in cases} == {-1, 1}
+
+
+def test_shares_of_labels_are_rounded_up_and_down_and_from_halves():
+    for cases in lists("ps4_network", "flip_labels"):
+        counts = [case["share"] * len(case["labels"]) for case in cases]
+        assert any(0 < count % 1 < 0.5 for count in counts)
+        assert any(count % 1 > 0.5 for count in counts)
+        assert any(count % 1 == 0.5 and round(count) < count for count in counts)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize("name", ["crossover", "thresholds", "reading"])
+def test_no_two_sizes_agree(name):
+    for cases in lists("ps3_lora_risk", name):
+        for case in cases:
+            names = {"d_x", "d_y", "n", "n_now", "n_then"} & case.keys()
+            sizes = [*case.get("sizes", ()), *(case[size] for size in names)]
+            assert len(set(sizes)) == len(sizes)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@each_exercise
+def test_no_two_dimensions_of_data_agree(assignment, name):
+    for cases in lists(assignment, name, students=6):
+        for case in cases:
+            if "X" in case and "Y" in case:
+                X, Y = case["X"].shape, case["Y"].shape  # (d_x, n) and (d_y, n), of several draws at most three axes
+                assert len({*X, *Y}) == (3 if len(X) == len(Y) == 2 else 4)
+
+
+@pytest.mark.parametrize(("name", "number"), [("crossover", "crossover"), ("report", "test_loss")])
+@pytest.mark.usefixtures("no_shape_checks")
+def test_a_rounded_number_is_right_where_it_is_within_a_thousandth(name, number):
+    problems = sets.problems("ps3_lora_risk")
+    for i in range(12):
+        student = f"student {i}"
+        right = problems.exercise(name).oracle(**problems.numbers(name, student))
+        rounded = {**right, number: float(f"{right[number]:.4g}")}
+        assert complaint("ps3_lora_risk", name, rounded, student) is None
+        assert complaint("ps3_lora_risk", name, {**right, number: 1.003 * right[number]}, student) is not None
+
+
 def same_case(left, right):
     return all(left[key] is right[key] or agree(left[key], right[key], 0.0) for key in right)
 
@@ -178,6 +285,38 @@ def test_the_rules_are_said_first(assignment):
     own = [exercise for exercise in sets.problems(assignment).exercises if exercise.own_numbers]
     inexact = any(exercise.tolerance > 1e-6 for exercise in own)
     assert inexact == ("do not round" in first)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_a_function_that_is_left_blank_is_named_by_those_that_call_it():
+    cells = sets.read("ps1_low_rank_regression")
+    blank = next(cell for cell in cells.cells if sets.metadata(cell).grade_id == "minimum_norm")
+    blank.source = blank.source.partition("    ### BEGIN SOLUTION")[0] + "    raise NotImplementedError()"
+    found = sets.complaints(cells, "ada")
+    assert found["check_minimum_norm"] == "WrongAnswer: minimum_norm: Not answered yet."
+    for name in ("lora", "lora_path"):
+        assert found[f"check_{name}"] == f"WrongAnswer: {name}: It calls `minimum_norm`, which is not answered yet."
+    assert found["check_truncate"] is None
+
+
+@pytest.mark.parametrize("finite", [0.0, 1e9])
+def test_a_finite_number_for_an_infinite_one_is_told(finite):
+    for assignment, name in (("ps2_full_finetuning", "inverse_trace"), ("ps2_full_finetuning", "mean_risk")):
+        oracle = sets.problems(assignment).exercise(name).oracle
+
+        def wrong(oracle=oracle, **case):
+            return {n: value if np.isfinite(value) else finite for n, value in oracle(**case).items()}
+
+        assert complaint(assignment, name, wrong, "ada").endswith(" It is finite; the right value is infinite.")
+
+
+def test_the_wrong_number_of_several_is_named():
+    def wrong(full, lora):
+        mean = np.mean(lora - full)
+        return mean, mean - 1.0, mean + 1.0
+
+    said = complaint("ps4_network", "interval", wrong, "ada")
+    assert "Its part 2 of 3, low, is wrong. It is " in said
 
 
 # Notebooks --------------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ EXERCISES = (
         "a dictionary with the keys parameters, lora, full and crossover",
         mistakes_of_formulas.CROSSOVER,
         own_numbers=True,
-        tolerance=draws.THREE_DIGITS,
+        tolerance=draws.ROUNDING,
     ),
     Exercise(
         "thresholds",
@@ -86,7 +86,7 @@ EXERCISES = (
         "a dictionary with the keys rank and test_loss",
         mistakes_of_validation.REPORT,
         own_numbers=True,
-        tolerance=draws.THREE_DIGITS,
+        tolerance=draws.ROUNDING,
     ),
     Exercise(
         "reading",
