@@ -387,3 +387,12 @@ def test_bad_input(change, message):
 
 def test_zeros_do_not_count_as_singular_values():
     assert draw_risks(np.array([2.0, 0.0, 0.0, 0.0, 0.0]), 2, 2, 5, 1.0, (0,), 1, 0).lora[0, 0] == 4.0
+
+
+@pytest.mark.parametrize(("d_x", "d_y", "n"), [(30, 20, 60), (30, 40, 60), (20, 60, 50)])
+@pytest.mark.parametrize("ranks", [(3, 5), (3, 10)])
+def test_beside_a_strong_signal_the_directions_of_noise_are_still_those_of_the_noise(d_x, d_y, n, ranks):
+    """Ranks beyond that of the shift keep noise, and cost its variance times a number, however weak it is."""
+    s = np.array([3.0, 2.0, 1.0])
+    costs = [draw_risks(s, d_x, d_y, n, sigma, ranks, 40, 0).lora.mean(axis=0) / sigma**2 for sigma in (1e-3, 1e-8)]
+    np.testing.assert_allclose(costs[1], costs[0], rtol=2e-3)
