@@ -7,6 +7,9 @@ from lorabook._arrays import Float, Real
 
 __all__ = ["cumulative_energy", "cumulative_energy_of_product", "rank_reaching"]
 
+_ROUNDING = 1e-6
+"""Relative; energies from singular values in float32 are that exact."""
+
 
 def cumulative_energy(delta: Float[np.ndarray, "d_y d_x"]) -> Float[np.ndarray, " k"]:
     """`S_k = sum_{i<=k} sigma_i^2 / sum_i sigma_i^2` for k = 1, …, min(d_y, d_x).
@@ -43,7 +46,10 @@ def cumulative_energy_of_product(
 def rank_reaching(energy: Float[np.ndarray, " k"], share: Real) -> int:
     """The least rank whose cumulative energy is at least `share`.
 
-    Raises ValueError if the share is not above 0 and at most 1.
+    Where the energies end below 1, as those of the leading directions alone do, a share above the last is refused.
+
+    Raises ValueError if the share is not above 0 and at most 1, or if the energies are none, not in [0, 1], decrease,
+    or do not reach the share; differences up to a millionth count as rounding.
 
     >>> rank_reaching(np.array([0.64, 1.0, 1.0]), 0.9)
     2
@@ -52,7 +58,17 @@ def rank_reaching(energy: Float[np.ndarray, " k"], share: Real) -> int:
     if share > 1.0:
         raise ValueError(f"share is {share:g}; it must be at most 1")
     energy = _validate.vector("energy", energy)
-    return int(np.searchsorted(energy, min(share, energy[-1])) + 1)
+    if not energy.size:
+        raise ValueError("energy is empty; it must have the energy of one direction at least")
+    if energy.min() < 0.0 or energy.max() > 1.0 + _ROUNDING:
+        raise ValueError(f"energy is from {energy.min():g} to {energy.max():g}; it must be shares, from 0 to 1")
+    falls = np.diff(energy) < -_ROUNDING
+    if falls.any():
+        first = int(np.argmax(falls))
+        raise ValueError(f"energy is {energy[first + 1]:g} after {energy[first]:g}; it must not decrease")
+    if share > energy[-1] * (1 + _ROUNDING):
+        raise ValueError(f"share is {share:g}; it must be at most the last energy, {energy[-1]:g}")
+    return int(np.argmax(energy >= min(share, energy.max())) + 1)
 
 
 def _shares(singular_values: np.ndarray, name: str) -> np.ndarray:

@@ -58,6 +58,29 @@ def test_bad_input():
         spectra.rank_reaching(np.array([1.0]), 0)
 
 
+@pytest.mark.parametrize(
+    ("energy", "share", "message"),
+    [
+        ([], 0.9, "energy is empty; it must have the energy of one direction at least"),
+        ([-1.0], 0.5, "energy is from -1 to -1; it must be shares, from 0 to 1"),
+        ([0.5, 1.1], 0.5, "energy is from 0.5 to 1.1; it must be shares, from 0 to 1"),
+        ([0.5, 0.4, 1.0], 0.45, "energy is 0.4 after 0.5; it must not decrease"),
+        ([0.2, 0.3], 0.9, "share is 0.9; it must be at most the last energy, 0.3"),
+    ],
+)
+def test_energies_that_are_none(energy, share, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        spectra.rank_reaching(np.array(energy), share)
+
+
+def test_rounding_is_no_error():
+    """The last share a little below 1, a step a little down, energies a little above 1: as float32 leaves them."""
+    assert spectra.rank_reaching(np.array([0.5, 1.0 - 1e-7]), 1.0) == 2
+    assert spectra.rank_reaching(np.array([0.5, 0.9, 0.9 - 1e-7, 1.0]), 0.9) == 2
+    assert spectra.rank_reaching(np.array([0.5, 1.0 + 1e-7, 1.0]), 1.0) == 2
+    assert spectra.rank_reaching(np.array([0.2, 0.3]), 0.3) == 2
+
+
 @pytest.mark.usefixtures("no_shape_checks")
 def test_factors_that_do_not_fit():
     with pytest.raises(ValueError, match=r"^A has shape \(3, 2\); it must have shape \(2, 2\)"):
