@@ -47,6 +47,15 @@ for address in ({address!r}, "\\0" + {address!r}):
     except OSError:
         found[address] = False
 found["environment"] = "SECRET" in os.environ
+found["terminal"] = False
+for path in Path("/proc").glob("[0-9]*/fd/[012]"):
+    try:
+        stream = os.open(path, os.O_WRONLY)
+        found["terminal"] |= os.isatty(stream)
+        if path.name == "2" and "/proc/1/" not in str(path):
+            os.write(stream, b"\\x1b]0;title\\x07")
+    except OSError:
+        pass
 print("found", json.dumps(found))
 """
 SCRIPT = "<script>document.title = 'changed'</script>"
@@ -68,6 +77,28 @@ def contained(course, *command):
     return subprocess.run(script, cwd=course.parent, env=environment, capture_output=True, text=True)
 
 
+def contained_in_a_terminal(course, *command):
+    """What the terminal gets, and the command's exit status."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    outside, inside = os.openpty()
+    with subprocess.Popen(
+        ["sh", str(course / "contained.sh"), *command],
+        env=os.environ | {"PATH": path, "SECRET": "a secret"},
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+    ) as process:
+        os.close(inside)
+        said = b""
+        try:
+            while piece := os.read(outside, 4096):
+                said += piece
+        except OSError:  # how a terminal says that nobody has it open
+            pass
+    os.close(outside)
+    return said.decode("utf-8"), process.returncode
+
+
 def hand_in(course, student, code):
     notebook = sets.read(FIRST, "release")
     for cell in notebook.cells:
@@ -82,7 +113,7 @@ def hand_in(course, student, code):
 @needs_bwrap
 def test_a_submission_writes_points_and_what_was_graded_and_sees_nothing_of_the_system(course, tmp_path):
     made = contained(course, "nbgrader", "generate_assignment", FIRST, "--force")
-    assert made.returncode == 0, made.stderr
+    assert made.returncode == 0, made.stdout
     files = {path.name for path in course.iterdir() if path.is_file()}
     for folder in ("feedback", "export", "downloaded"):
         (course / folder).mkdir()
@@ -95,8 +126,10 @@ def test_a_submission_writes_points_and_what_was_graded_and_sees_nothing_of_the_
         abstract.bind("\0" + address)
         abstract.listen()
         hand_in(course, "eve", ATTACK.format(secret=str(course.parent / "secret"), address=address))
-        graded = contained(course, "nbgrader", "autograde", FIRST)
-    assert graded.returncode == 0, graded.stderr
+        log, status = contained_in_a_terminal(course, "nbgrader", "autograde", FIRST)
+    assert status == 0, log
+    assert "\x1b" not in log
+    assert "^[]0;title^G" in log
     notebook = nbformat.read(next(course.glob("autograded/eve/*/*.ipynb")), as_version=4)
     said = next(
         output.text
@@ -120,10 +153,11 @@ def test_a_link_that_was_left_behind_leads_nowhere(course):
     (course / "autograded" / "eve" / FIRST / "link").symlink_to(course.parent / "secret")
     (course / "autograded" / "eve" / FIRST / "page.html").write_text(SCRIPT, "utf-8")
     feedback = contained(course, "nbgrader", "generate_feedback", FIRST)
-    assert feedback.returncode == 0, feedback.stderr
+    assert feedback.returncode == 0, feedback.stdout
     assert [path.name for path in (course / "feedback" / "eve" / FIRST).iterdir()] == [f"{sets.SETS[FIRST]}.html"]
+    assert contained(course, "nbgrader", "generate_feedback", "no_such_set").returncode == 1
     exported = contained(course, "nbgrader", "export", "--to", "export/grades.csv")
-    assert exported.returncode == 0, exported.stderr
+    assert exported.returncode == 0, exported.stdout
     assert "eve" in (course / "export" / "grades.csv").read_text("utf-8")
 
 
@@ -134,7 +168,7 @@ def test_files_that_a_browser_has_numbered_are_collected_and_no_other_place_is_w
     for name in ("bob_low_rank_regression (1)", ".._low_rank_regression", "carl_low_rank_regression"):
         shutil.copy(sets.notebook(FIRST, "release"), folder / f"{name}.ipynb")
     collected = contained(course, "nbgrader", "zip_collect", FIRST)
-    assert collected.returncode == 0, collected.stderr
+    assert collected.returncode == 0, collected.stdout
     assert {path.parts[-3] for path in course.glob(f"submitted/*/{FIRST}/low_rank_regression.ipynb")} >= {"bob", "carl"}
     assert not (course / FIRST).exists()
 

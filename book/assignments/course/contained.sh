@@ -28,6 +28,7 @@ if library := find_spec("lorabook"):
 environment=$(echo "$places" | head -n 1)
 
 course=$(cd "$(dirname "$0")" && pwd -P)
+program=$1
 case "$1 ${2-}" in
     "nbgrader generate_assignment") writes="grades release" ;;
     "nbgrader zip_collect") writes="submitted downloaded" ;;
@@ -53,7 +54,13 @@ done
 for place in /bin /lib /lib64 /etc/alternatives /etc/fonts /etc/group /etc/ld.so.cache /etc/localtime /etc/passwd; do
     set -- --ro-bind-try "$place" "$place" "$@"
 done
-exec env -i PATH="$environment/bin:/usr/bin:/bin" HOME=/tmp LANG=C.UTF-8 LORABOOK_CACHE="$course/cache" \
+set -- env -i PATH="$environment/bin:/usr/bin:/bin" HOME=/tmp LANG=C.UTF-8 LORABOOK_CACHE="$course/cache" \
     ${OMP_NUM_THREADS:+"OMP_NUM_THREADS=$OMP_NUM_THREADS"} \
     ${OPENBLAS_NUM_THREADS:+"OPENBLAS_NUM_THREADS=$OPENBLAS_NUM_THREADS"} \
     "$bwrap" --ro-bind /usr /usr --dev /dev --proc /proc --tmpfs /tmp "$@"
+[ "$program" = nbgrader ] || exec "$@"
+
+# The terminal stays outside: whoever has it reads what is typed, and sends it what it obeys. `cat` shows that as text.
+exec 4>&1
+status=$({ { code=0; "$@" </dev/null 3>&- 4>&- || code=$?; echo "$code" >&3; } 2>&1 | cat -v >&4; } 3>&1)
+exit "${status:-2}"
