@@ -114,7 +114,7 @@ def test_a_grid_its_table_and_its_figure(grid_file, tmp_path, capsys):
     assert run("table", tmp_path / "out", "--json") == 0
     lines = json.loads(capsys.readouterr().out)["lines"]
     assert [(line["method"], line["place"]["noise"], line["repeats"]) for line in lines] == [
-        ("full", 0.0, 2), ("full", 0.4, 2),
+        ("not training", 0.0, 2), ("full", 0.0, 2), ("not training", 0.4, 2), ("full", 0.4, 2),
     ]  # fmt: skip
     for name in ("a.svg", "a.png", "a.pdf"):
         assert run("figure", tmp_path / "out", "--to", tmp_path / name) == 0

@@ -76,7 +76,7 @@ def table(options) -> None:
 
     grid = reports.grid_in(options.folder, options.grid)
     if options.json:
-        found = [line.to_dict() for line in reports.lines(grid, options.folder)]
+        found = [line.to_dict() for line in reports.lines(grid, options.folder, untrained=True)]
         print(json.dumps({"grid": grid.name, "lines": _without_infinity(found)}, indent=1, allow_nan=False))
     else:
         print(reports.table(grid, options.folder))

@@ -28,8 +28,8 @@ def estimate_noise(
     For n above the rank of X, from what no weights can explain:
     `sigma^2 = ||R (I - P_row)||_F^2 / (d_y (n - d_x))` with `R = Y - W0 X`, unbiased whatever the features. Otherwise
     all of the residual can be explained, and `sigma^2` is the median of its squared singular values over that of a
-    matrix of noise (Marchenko and Pastur); this asks that less than half of the directions carry signal, and isotropic
-    noise.
+    matrix of noise (Marchenko and Pastur); this asks for isotropic noise, and that few of the directions carry signal:
+    each one that does pushes the median up.
 
     Arguments and errors as in `lora`.
     Source: chapter *Better than truncation*.
