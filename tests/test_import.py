@@ -9,7 +9,7 @@ import json, sys, time
 start = time.process_time()
 import scipy.linalg
 middle = time.process_time()
-import lorabook
+from lorabook import lora
 end = time.process_time()
 print(json.dumps([(end - middle) / (middle - start), sorted(sys.modules)]))
 """
