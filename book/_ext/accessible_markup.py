@@ -47,7 +47,9 @@ def keep_together(doctree: nodes.document) -> None:
         place[index] = unbroken
         unbroken += formula
         if head:
-            place[index - 1] = nodes.Text(before[: head.start()])  # not `replace`, which takes the first equal text
+            place[index - 1] = nodes.Text(
+                before[: head.start()]
+            )  # not `replace`, which takes the first equal text
             unbroken.insert(0, nodes.Text(head[0]))
         if tail:
             place[index + 1] = nodes.Text(after[tail.end() :])
