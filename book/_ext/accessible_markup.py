@@ -47,9 +47,8 @@ def keep_together(doctree: nodes.document) -> None:
         place[index] = unbroken
         unbroken += formula
         if head:
-            place[index - 1] = nodes.Text(
-                before[: head.start()]
-            )  # not `replace`, which takes the first equal text
+            # By its place: `replace` would take the first equal text.
+            place[index - 1] = nodes.Text(before[: head.start()])
             unbroken.insert(0, nodes.Text(head[0]))
         if tail:
             place[index + 1] = nodes.Text(after[tail.end() :])
