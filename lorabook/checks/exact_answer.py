@@ -2,8 +2,7 @@
 
 Statements about a limit are checked by the approach to it: the distance of the mean from the limit must fall by half
 at least from size 20 to size 100 (it falls like 1 / size, to a fifth), after 4.5 standard errors have been taken off.
-A formula that is wrong by a large share stops falling; at these sizes an error of a tenth in the cost of a direction of
-noise, or of a few per cent in that of a visible one, still passes.
+A formula that is wrong by a large share stops falling; at these sizes a small error in the cost of a direction passes.
 """
 
 import numpy as np
