@@ -16,6 +16,7 @@ from llm_process import work_through
 
 from lorabook.llm import cluster, runs, work
 from lorabook.llm.grid import Grid
+from lorabook.llm.locks import try_lock
 
 VALUES = {
     "name": "killed",
@@ -66,6 +67,12 @@ def state(out):
     return found
 
 
+def same(found, expected):
+    """The same files with the same contents; says the names of those that differ, of which there may be megabytes."""
+    assert sorted(found) == sorted(expected)
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, processes):
     out = tmp_path_factory.mktemp("uninterrupted")
@@ -97,7 +104,7 @@ def test_killed_twenty_times_it_ends_as_if_nothing_had_been(uninterrupted, proce
     last.start()
     last.join()
     assert last.exitcode == 0
-    assert state(tmp_path) == uninterrupted
+    same(state(tmp_path), uninterrupted)
     costs = [json.loads(path.read_text())["cost"] for path in tmp_path.rglob("result.json")]
     assert any(cost["resumed_at"] > 0 for cost in costs)
 
@@ -109,7 +116,7 @@ def test_two_processes_share_the_work(uninterrupted, processes, tmp_path):
     for one in both:
         one.join()
         assert one.exitcode == 0
-    assert state(tmp_path) == uninterrupted
+    same(state(tmp_path), uninterrupted)
 
 
 def test_a_half_written_checkpoint_is_not_trusted(tmp_path, monkeypatch):
@@ -131,7 +138,25 @@ def test_finished_cells_are_not_run_again(tmp_path, monkeypatch):
     before = state(tmp_path)
     assert work.work(grid, tmp_path) == work.Outcome(done=6)
     assert len(calls) == 6
-    assert state(tmp_path) == before
+    same(state(tmp_path), before)
+
+
+def test_what_a_process_left_that_was_killed_after_its_result_is_cleared_away(tmp_path):
+    grid = Grid.from_dict(QUICK)
+    work.work(grid, tmp_path)
+    before = state(tmp_path)
+    cell = next((tmp_path / "cells").iterdir())
+    (cell / "checkpoints" / "checkpoint-3").mkdir(parents=True)
+    (cell / "checkpoints" / "checkpoint-3" / "model.safetensors").write_bytes(b"whole")
+    for path in (cell / "failed.json", cell / ".result.json.0123.tmp", tmp_path / ".killed.grid.json.4567.tmp"):
+        path.write_text("{}")
+    with try_lock(cell / "lock") as held:  # as if another process were at work there
+        assert held
+        work.work(grid, tmp_path)
+        assert (cell / "checkpoints").exists()
+    assert work.work(grid, tmp_path) == work.Outcome(done=6)
+    same(state(tmp_path), before)
+    assert not (cell / "checkpoints").exists()
 
 
 def test_a_failing_cell_is_noted_and_the_others_go_on(tmp_path, monkeypatch):
@@ -195,7 +220,7 @@ def test_debug_engine_is_the_same_code(tmp_path):
     grid = Grid.from_dict(QUICK)
     assert work.work(grid, tmp_path / "here").is_whole
     assert work.work(grid, tmp_path / "debug", run_cells=cluster.runner("debug", 2)).is_whole
-    assert state(tmp_path / "debug") == state(tmp_path / "here")
+    same(state(tmp_path / "debug"), state(tmp_path / "here"))
 
 
 def test_local_engine_with_a_worker_killed_in_the_middle(uninterrupted, processes, tmp_path):
@@ -210,7 +235,7 @@ def test_local_engine_with_a_worker_killed_in_the_middle(uninterrupted, processe
     os.kill(victims[0], signal.SIGKILL)
     controller.join()
     assert controller.exitcode == 0
-    assert state(tmp_path) == uninterrupted
+    same(state(tmp_path), uninterrupted)
 
 
 def checkpoints(out, since):

@@ -18,7 +18,8 @@ import numpy as np
 
 from lorabook.llm import runs
 from lorabook.llm.grid import Cell, Grid, Search
-from lorabook.llm.locks import try_lock
+from lorabook.llm.locks import lock, try_lock
+from lorabook.sweeps.parts import remove_half_written
 
 __all__ = ["Outcome", "choose_rates", "finish", "folder_of", "result_of", "work"]
 
@@ -78,6 +79,7 @@ def work(grid: Grid, out: Path | str, progress: bool = False, run_cells: Callabl
     run_cells(compared, out, grid, progress)
     outcome = Outcome()
     for cell in _distinct(tried + compared):
+        _tidy(folder_of(out, cell))
         _count(outcome, cell, out, is_tried=all(cell.id != other.id for other in compared))
     missing = [search for search in searches if (search.method, search.place) not in chosen]
     outcome.failed += [f"no learning rate for {search.method} at {dict(search.place)}" for search in missing]
@@ -131,8 +133,7 @@ def finish(out: Path, cell: Cell, grid: Grid) -> None:
     """Run one cell in its folder, whose lock is held, and leave its result there."""
     folder = folder_of(out, cell)
     runs.run(cell.config, folder, grid.checkpoint_steps, grid.keep_weights)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    (folder / FAILED).unlink(missing_ok=True)
+    _clear(folder)
 
 
 def _try(cell: Cell, out: Path, grid: Grid, started: float) -> bool:
@@ -146,8 +147,9 @@ def _try(cell: Cell, out: Path, grid: Grid, started: float) -> bool:
             if not held:
                 return False
             if not has_ended(folder, started):
-                finish(out, cell, grid)
-    except Exception as error:
+                with _noting_failure(folder):
+                    finish(out, cell, grid)
+    except OSError as error:  # no folder, or no lock
         _note_failure(folder, error)
     return True
 
@@ -160,6 +162,29 @@ def has_ended(folder: Path, started: float) -> bool:
         return (folder / FAILED).stat().st_mtime >= started
     except FileNotFoundError:
         return False
+
+
+def _tidy(folder: Path) -> None:
+    """Clear away what a process left that was killed between its result and the end; unless one works there now."""
+    if (folder / runs.RESULT).exists():
+        with contextlib.suppress(OSError), try_lock(folder / "lock") as held:
+            if held:
+                _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Leave of a finished run what it is for. The folder's lock is held."""
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    (folder / FAILED).unlink(missing_ok=True)
+    remove_half_written(folder)
+
+
+@contextlib.contextmanager
+def _noting_failure(folder: Path):
+    try:
+        yield
+    except Exception as error:
+        _note_failure(folder, error)
 
 
 def _note_failure(folder: Path, error: Exception) -> None:
@@ -198,8 +223,10 @@ def _distinct(cells) -> list[Cell]:
 def _write_grid(grid: Grid, out: Path) -> None:
     """What the folder's tables and figures are made from. Several grids may share a folder, and what they have in
     common is run once."""
-    path = out / f"{grid.name}.grid.json"
-    values = grid.to_dict()
-    if path.exists() and json.loads(path.read_text("utf-8")) != values:
-        raise ValueError(f"{out} has another grid of the name {grid.name!r} ({path}); give a folder of its own")
-    runs.write_json(path, values)
+    path, values = out / f"{grid.name}.grid.json", grid.to_dict()
+    with lock(out / "lock"):
+        remove_half_written(out)
+        if not path.exists():
+            runs.write_json(path, values)
+        elif json.loads(path.read_text("utf-8")) != values:
+            raise ValueError(f"{out} has another grid of the name {grid.name!r} ({path}); give a folder of its own")

@@ -5,6 +5,7 @@ parts, whatever the number of processes. A file appears whole or not at all: it 
 renamed. What cannot be read, fails its checksum or holds another table is not trusted.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -22,7 +23,7 @@ import lorabook
 from lorabook.sweeps.grid import Grid
 from lorabook.sweeps.table import COLUMNS, columns
 
-__all__ = ["BLOCK", "DamagedPartError", "Folder", "Part", "folder", "split", "write_whole"]
+__all__ = ["BLOCK", "DamagedPartError", "Folder", "Part", "folder", "remove_half_written", "split", "write_whole"]
 
 BLOCK = 4
 """Seeds in a part. Part of the layout on disk: another number makes other files."""
@@ -83,12 +84,7 @@ class Folder:
         about = self.path / "settings.json"
         if not about.exists() or about.read_bytes() != self.settings.encode():
             write_whole(about, self.settings.encode())
-        for leftover in self.path.glob(".*.tmp"):
-            try:
-                if time.time() - leftover.stat().st_mtime > _STALE:
-                    leftover.unlink()
-            except FileNotFoundError:  # another process was quicker
-                continue
+        remove_half_written(self.path, older=_STALE)
 
     def load(self, part: Part) -> np.ndarray | None:
         """Risks of the part, (seeds, settings, 1 + ranks); None if they are not there. A whole block has every part.
@@ -159,6 +155,17 @@ def write_whole(path: Path, content) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from None
+
+
+def remove_half_written(folder: Path, older: float = 0.0) -> None:
+    """Remove what `write_whole` left in the folder when its process was killed, if it is older than so many seconds.
+
+    Whoever may be writing there now loses what is younger, so with 0 the folder must be the caller's alone.
+    """
+    for leftover in folder.glob(".*.tmp"):
+        with contextlib.suppress(FileNotFoundError):  # another process was quicker
+            if not older or time.time() - leftover.stat().st_mtime > older:
+                leftover.unlink()
 
 
 def _plain(value):
