@@ -129,6 +129,20 @@ def test_a_half_written_checkpoint_is_not_trusted(tmp_path, monkeypatch):
     assert not folder.exists()
 
 
+def test_half_written_weights_are_written_anew(tmp_path):
+    grid = Grid.from_dict(QUICK | {"keep_weights": True})
+    cell = next(cell for cell in grid.all_cells()[1] if cell.config.method == "lora")
+    work.finish(tmp_path, cell, grid)
+    before = state(tmp_path)
+    folder = work.folder_of(tmp_path, cell)
+    (folder / "result.json").unlink()
+    for path in (folder / "weights").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    (folder / "weights" / "README.md").write_text("")
+    work.finish(tmp_path, cell, grid)
+    same(state(tmp_path), before)
+
+
 def test_finished_cells_are_not_run_again(tmp_path, monkeypatch):
     grid, calls = Grid.from_dict(QUICK), []
     run = runs.run

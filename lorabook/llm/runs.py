@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import sys
 import time
 from contextlib import contextmanager
@@ -162,6 +163,8 @@ def _extras(config, folder: Path, model, tokenizer, examples, keep_weights: bool
 
         found["harness"] = evaluation.harness(model, tokenizer, config.task, rows=examples.test)
     if keep_weights:
+        # PEFT would go on with a model card that a killed process left half-written.
+        shutil.rmtree(folder / WEIGHTS, ignore_errors=True)
         model.save_pretrained(folder / WEIGHTS)
         tokenizer.save_pretrained(folder / WEIGHTS)
         _in_order(folder / WEIGHTS / "adapter_config.json")
