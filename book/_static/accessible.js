@@ -30,32 +30,37 @@
     box.classList.toggle("lorabook-more", scrolls(box) && box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
   addEventListener("scroll", (event) => event.target.classList?.contains("lorabook-wide") && fade(event.target), true);
 
-  const mark = () => {
+  const mark = (box, what) => {
+    box.classList.toggle("lorabook-wide", scrolls(box));
+    fade(box);
+    if (scrolls(box)) {
+      box.tabIndex = 0;
+      if (!box.hasAttribute("role")) {
+        box.dataset.scrollable = "";
+        box.setAttribute("role", "group");
+        box.setAttribute("aria-label", `Wide ${what}, scrolls sideways`);
+      }
+    } else if (box.hasAttribute("tabindex")) {
+      box.removeAttribute("tabindex");
+      if ("scrollable" in box.dataset)
+        for (const name of ["role", "aria-label", "data-scrollable"]) box.removeAttribute(name);
+    }
+  };
+  // A box is looked at when it gets another width: with the window, or because what held it was unfolded.
+  const names = new Map();
+  const widths = new ResizeObserver((changes) => {
+    for (const change of changes) mark(change.target, names.get(change.target));
+  });
+  const watch = () => {
     for (const [selector, what] of BOXES)
       for (const box of document.querySelectorAll(selector)) {
-        box.classList.toggle("lorabook-wide", scrolls(box));
-        fade(box);
-        if (scrolls(box)) {
-          box.tabIndex = 0;
-          if (!box.hasAttribute("role")) {
-            box.dataset.scrollable = "";
-            box.setAttribute("role", "group");
-            box.setAttribute("aria-label", `Wide ${what}, scrolls sideways`);
-          }
-        } else if (box.hasAttribute("tabindex")) {
-          box.removeAttribute("tabindex");
-          if ("scrollable" in box.dataset)
-            for (const name of ["role", "aria-label", "data-scrollable"]) box.removeAttribute(name);
-        }
+        if (names.has(box)) continue;
+        names.set(box, what);
+        widths.observe(box);
       }
+    // Letters of another font change what is in a box, and not the box.
+    document.fonts.ready.then(() => names.forEach((what, box) => mark(box, what)));
   };
-  let waiting = 0;
-  addEventListener("resize", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(mark, 100);
-  });
-  // Folded parts have no width until they open.
-  addEventListener("click", () => setTimeout(mark, 100));
   addEventListener("DOMContentLoaded", name_folds);
-  addEventListener("load", () => Promise.resolve(window.MathJax?.startup?.promise).then(mark));
+  addEventListener("load", () => Promise.resolve(window.MathJax?.startup?.promise).then(watch));
 })();

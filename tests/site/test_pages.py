@@ -20,6 +20,7 @@ LEFT_OVER_MATH = r"""() => {
     }
     return found;
 }"""
+NEXT_FRAME = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 # Elements that stick out of the window without a scroll box of their own around them.
 CUT_OFF = """() => [...document.querySelectorAll("article *")].filter(element => {
     if (element.closest("mjx-container, svg, mjx-assistive-mml")) return false;
@@ -57,6 +58,7 @@ def test_a_phone_does_not_scroll_sideways(visit):
     wide = page.evaluate("() => [document.scrollingElement.scrollWidth, document.scrollingElement.clientWidth]")
     cut_off = page.evaluate(CUT_OFF)
     page.set_viewport_size(WIDE)
+    page.evaluate(NEXT_FRAME)  # by then it is laid out for the checks that follow
     assert wide[0] <= wide[1]
     assert not cut_off
 
