@@ -217,7 +217,9 @@ def gradient_descent(
     `||W_t - W_FFT||_F <= descent_rate(X, step_size)^t ||W0 - W_FFT||_F` (Lemma 6).
 
     Arguments:
-        X, Y, W0: (d_x, n), (d_y, n), (d_y, d_x).
+        X: (d_x, n).
+        Y: (d_y, n).
+        W0: (d_y, d_x).
         steps: number of steps.
         step_size: in (0, 2 / s_1^2), s_1 the largest singular value of X. None takes the fastest,
             `2 / (s_1^2 + s_m^2)` with s_m the smallest non-zero one.
@@ -280,7 +282,9 @@ def factored_gradient_descent(
     of least norm, at the price of shrinking it, because `||B||_F^2 + ||A||_F^2 >= 2 ||B A||_*` (nuclear norm).
 
     Arguments:
-        X, Y, W0: (d_x, n), (d_y, n), (d_y, d_x).
+        X: (d_x, n).
+        Y: (d_y, n).
+        W0: (d_y, d_x).
         rank: number of columns of B and rows of A, at least 1.
         steps: number of steps.
         step_size: None takes `1 / (4 s_1^2 max(||D_FFT||, ||A||^2) + 2 weight_decay)`, s_1 the largest singular value

@@ -7,7 +7,7 @@ would give them, at a cost that does not grow with n above d_x, with d_x above n
 Let the shift be `diag(s)` in the first k coordinates of inputs and outputs, which rotations of the two spaces allow,
 and write the residuals `Y - W0 X` in an orthonormal basis of the row space of X, whose dimension is q = min(n, d_x):
 M, of shape (d_y, q). With `B` the (q, d_x) matrix for which `Delta_FFT = M B`, left singular vectors u_i of M, and
-`w_i = M^T u_i`, LoRA of rank r has the excess risk
+`w_i = M^T u_i`, LoRA of rank r has the excess risk::
 
     sum_{i <= r} ||B^T w_i - S^T u_i||^2 + ||S - U_r U_r^T S||_F^2,      S = diag(s), up to zeros,
 

@@ -115,9 +115,11 @@ def link_names(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def link_terms(app: Sphinx, doctree: nodes.document) -> None:
-    """Make a link of a term of the glossary that is set in bold."""
+    """Make a link of a term of the glossary that is set in bold; the name of a parameter is none."""
     for strong in list(doctree.findall(nodes.strong)):
         term = strong.astext()
+        if isinstance(strong, addnodes.literal_strong):
+            continue
         if term in book_sources.terms() and isinstance(strong.parent, nodes.paragraph):
             link = addnodes.pending_xref("", strong.deepcopy())
             link.update_all_atts(TO_TERM | {"reftarget": term.lower()})

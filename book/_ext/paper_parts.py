@@ -1,5 +1,6 @@
 """What becomes of parts of a page on paper, see `paper`."""
 
+from math import ceil
 from pathlib import Path
 
 import vl_convert
@@ -17,10 +18,10 @@ from lorabook.explorers import EXPLORERS
 CHARACTERS = 90  # to a line
 LINE = 451  # its length in points
 ON_PAPER = (
-    "Where the text speaks of sliders, of buttons or of folded solutions, it means the site: here a picture shows "
-    "how the sliders start, and solutions follow their exercises."
+    "Where the text speaks of sliders, of buttons or of folded solutions, or asks to move or to try something, it "
+    "means the site: here a picture shows how the sliders start, and solutions follow their exercises."
 )
-MANY_ROWS = 12  # from which on a table may break between pages
+MANY_LINES = 25  # from which on a table may break between pages
 
 
 class SvgToPdf(ImageConverter):
@@ -57,7 +58,7 @@ def _together(output: nodes.Node) -> None:
     cell = output
     while "cell" not in cell.get("classes", ()):
         cell = cell.parent
-    room = nodes.raw("", r"\needspace{0.45\textheight}", format="latex")
+    room = nodes.raw("", r"\Needspace{0.45\textheight}", format="latex")
     cell.parent.insert(cell.parent.index(cell), room)
 
 
@@ -123,11 +124,12 @@ class WideTables(SphinxPostTransform):
             columns = list(zip(*rows, strict=False))
             if sum(max(map(len, column)) for column in columns) <= CHARACTERS:
                 continue
+            given = widths(columns)
             specs = table.findall(nodes.colspec)
-            for spec, width in zip(specs, widths(columns), strict=False):
+            for spec, width in zip(specs, given, strict=False):
                 spec["colwidth"] = width
             kept = [name for name in table["classes"] if name != "colwidths-auto"]
-            long = ["longtable"] if len(rows) > MANY_ROWS else []
+            long = ["longtable"] if lines(rows, given) > MANY_LINES else []
             table["classes"] = [*kept, "colwidths-given", *long]
 
 
@@ -145,6 +147,21 @@ def widths(columns: list[tuple[str, ...]]) -> list[int]:
     excess = [max(w - low, 1) for w, low in zip(wish, least, strict=True)]
     spare = max(LINE - sum(least), 0) / sum(excess)
     return [round(low + spare * more) for low, more in zip(least, excess, strict=True)]
+
+
+def lines(rows: list[list[str]], given: list[int]) -> int:
+    """About how many lines these rows have in columns of the given widths.
+
+    >>> lines([["word", "a line of text that is broken"], ["word", "short"]], [60, 92])
+    3
+    """
+    return sum(
+        max(
+            ceil(5 * len(text) / (width - 12))
+            for text, width in zip(row, given, strict=False)
+        )
+        for row in rows
+    )
 
 
 class ReferencesToExercises(SphinxPostTransform):
@@ -173,9 +190,7 @@ class StartPage(SphinxPostTransform):
 
     def run(self, **kwargs) -> None:
         start = self.app.config.master_doc
-        for section in list(self.document.findall(nodes.section)):
-            if section.get("docname") != start or "header_level" not in section:
-                continue
+        for section in _sections(self.document, start):
             title = section.next_node(nodes.title)
             top = section["header_level"] == 1
             heading = _chapter("Start here") if top else _section(title.astext())
@@ -191,11 +206,20 @@ class StartPage(SphinxPostTransform):
                 _box_last(section)
             else:
                 title.replace_self(made)
+        for reference in self.document.findall(nodes.reference):
+            if reference.astext() == self.env.titles[start].astext():
+                reference[:] = [nodes.emphasis("", "Start here")]
+
+
+def _sections(within: nodes.Element, page: str) -> list[nodes.section]:
+    """Those of one page: in the document of the whole book, the other pages are inside of the first."""
+    found = within.findall(nodes.section)
+    return [s for s in found if s.get("docname") == page and "header_level" in s]
 
 
 def _box_last(section: nodes.section) -> None:
     """What comes after the subsections goes into the last of them: they are about to be moved."""
-    *_, last = section.findall(nodes.section)
+    *_, last = _sections(section, section["docname"])
     for box in list(section.children):
         if "lorabook-objects" in getattr(box, "attributes", {}).get("classes", ()):
             section.remove(box)
@@ -255,7 +279,7 @@ def on_paper(explorer, folder: Path) -> list[nodes.Node]:
     )
     shown = rf"\includegraphics[width=0.9\linewidth]{{{name}}}"
     figure = rf"\begin{{center}}{shown}\end{{center}}"
-    title = nodes.emphasis("", f"{explorer.title}. {setting}.")
+    title = nodes.emphasis("", f"{explorer.title} ({setting}).")
     return [
         nodes.raw("", figure, format="latex"),
         nodes.paragraph("", "", title, nodes.Text(f" {picture.words}")),

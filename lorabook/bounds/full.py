@@ -71,7 +71,8 @@ def full_risk_any_features(
     their author knows whether the mean that is estimated is finite.
 
     Arguments:
-        task, n: the setting.
+        task: the setting.
+        n: number of samples.
         features: `features(n, rng)` returns X, (d_x, n), with independent columns of second moment `task.feature_cov`;
             None: Gaussian.
         draws: number of data matrices.

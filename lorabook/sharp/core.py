@@ -29,7 +29,9 @@ def lora_risk(
         rank: at least 0. Rank 0 is the pre-trained model; min(n, d_x, d_y) and more is full fine-tuning, exact.
         singular_values: of the shift, in any order; zeros are allowed. The features are isotropic with variance 1. For
             n >= d_x they may have any covariance: take the singular values of `shift Sigma_x^{1/2}`.
-        d_x, d_y, n: numbers of inputs, outputs and samples.
+        d_x: number of inputs.
+        d_y: number of outputs.
+        n: number of samples.
         noise_std: standard deviation of each output's noise, above 0.
 
     Returns inf for `|n - d_x| <= 1` and rank at least 1: the mean is infinite. The same numbers every time.
