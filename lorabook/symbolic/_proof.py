@@ -12,7 +12,7 @@ Side = sympy.Basic | sympy.MatrixBase | int
 
 @dataclass(frozen=True)
 class Step:
-    """`left = right`, with a few words on why one looks at it.
+    """`left = right`, with a few words on why one looks at it; formulas in them stand between dollars.
 
     `given` holds pairs (product, what it equals) of symbols that do not commute; sympy may use them as often as it
     likes.
@@ -80,15 +80,24 @@ def _using(given, expr):
 
 def _lines(step: Step):
     """The words on a line of their own, then the identity, on two lines if it is long."""
-    left, right = _latex(step.left), _latex(step.right)
-    relations = r",\ ".join(f"{_latex(word)} = {_latex(value)}" for word, value in step.given)
-    words = step.words.replace("_", r"\_")
-    yield rf"& \text{{{words}" + (rf", since }} {relations}\text{{:}}" if step.given else ":}")
+    side, link, relations = step.left, "since", step.given
+    if isinstance(side, sympy.Subs):  # what is put in would be small print at the foot of a bar
+        side, link, relations = side.expr, "with", tuple(zip(side.variables, side.point, strict=True))
+    left, right = _latex(side), _latex(step.right)
+    yield rf"& {_words(step.words, link, relations)}"
     if len(left) + len(right) > 110:
         yield rf"& \qquad {left}"
         yield rf"& \qquad\quad = {right} \quad\checkmark"
     else:
         yield rf"& \qquad {left} = {right} \quad\checkmark"
+
+
+def _words(words: str, link: str, relations: tuple[tuple[Side, Side], ...]) -> str:
+    """The words and, after `link`, what the relations say."""
+    parts = words.split("$")
+    parts[::2] = [rf"\text{{{text}}}" if text else "" for text in parts[::2]]
+    said = r",\ ".join(f"{_latex(word)} = {_latex(value)}" for word, value in relations)
+    return "".join(parts) + (rf"\text{{, {link} }} {said}" if relations else "") + r"\text{:}"
 
 
 def _latex(side) -> str:

@@ -144,7 +144,7 @@ def usefulness_cubic() -> Proof:
         (
             Step("the cost is the cubic", -_cubic / _x**2, _cost),
             Step("the cubic at the edge", sympy.Subs(_cubic, _x, _edge), at_edge),
-            Step("root for as many outputs as k", sympy.Subs(square_case, _x, square_root), sympy.Integer(0)),
+            Step("root for as many outputs as $k$", sympy.Subs(square_case, _x, square_root), sympy.Integer(0)),
             Step("root for plenty of data", sympy.Subs(_cubic.subs(_kappa, 1), _x, many_data), sympy.Integer(0)),
             Step("Gavish and Donoho's number", sympy.Subs(ratio, _x, 3 * _k), (4 / sympy.sqrt(3)) ** 2),
         ),
@@ -189,8 +189,10 @@ def optimal_shrinkage() -> Proof:
         (
             Step("slope at the best size", sympy.Subs(sympy.diff(risk, eta), eta, g / w), sympy.Integer(0)),
             Step("what that size removes", sympy.Subs(-risk, eta, g / w), g**2 / w),
-            Step("the weight, times x (x + k); call it T", (_right + _kappa * (1 - _right)) * _x * (_x + _k), total),
-            Step("removed, times N over sigma squared", removed, seen**2 / ((_x + _p) * T)),
+            Step(
+                "the weight, times $x (x + k)$; call it $T$", (_right + _kappa * (1 - _right)) * _x * (_x + _k), total
+            ),
+            Step(r"removed, times $N / \sigma^2$", removed, seen**2 / ((_x + _p) * T)),
             Step("the factor, squared", factor_square, _x**2 * seen**2 / ((_x + _p) ** 2 * T**2)),
             Step("the two in full", sympy.Subs(seen**2 / ((_x + _p) * T), T, total), gain),
             Step("and", sympy.Subs(_x * seen / ((_x + _p) * T), T, total), formulas.shrinkage_factor.plain),

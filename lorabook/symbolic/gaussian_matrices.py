@@ -50,7 +50,7 @@ def chi_mean() -> Proof:
         (
             Step("one increment exceeds the other by", (4 - 2 * a - 2 * b) - (2 - 2 * a * b), 2 * (1 - a) * (1 - b)),
             Step(
-                "with m = 2h, the means of two chi variables",
+                "with $m = 2 h$, the means of two chi variables",
                 mean * mean.subs(half, half + sympy.Rational(1, 2)),
                 2 * half,
             ),
@@ -114,9 +114,11 @@ def inverse_wishart() -> Proof:
         "the mean of the trace",
         (
             Step(
-                "the mean of 1/x, with degrees 2 + epsilon", sympy.Integral(density / x, (x, 0, sympy.oo)), 1 / excess
+                r"the mean of $1 / x$, with degrees $2 + \epsilon$",
+                sympy.Integral(density / x, (x, 0, sympy.oo)),
+                1 / excess,
             ),
-            Step("k diagonal entries", k / ((N - k + 1) - 2), formulas.inverse_trace.expression),
+            Step("$k$ diagonal entries", k / ((N - k + 1) - 2), formulas.inverse_trace.expression),
         ),
     )
 
@@ -177,7 +179,7 @@ def uniform_integrability() -> Proof:
     """Theorem `thm-smallest-eigenvalue-limit`: the second moment that a power law near zero leaves, p = 2 + q."""
     x, q, b = sympy.symbols("x q b", positive=True)
     tail = sympy.Integral(2 * (b * x) ** (2 + q) / x**3, (x, 0, 1 / b))
-    return Proof("the bounded second moment", (Step("with p = 2 + q", tail, 2 * b**2 / q),))
+    return Proof("the bounded second moment", (Step("with $p = 2 + q$", tail, 2 * b**2 / q),))
 
 
 def schur_2x2() -> Proof:
@@ -207,10 +209,10 @@ def marchenko_pastur() -> Proof:
         (
             Step("the discriminant", discriminant, (x - low) * (x - high)),
             Step("its root's imaginary part, squared", -discriminant / (2 * sympy.pi * c * x) ** 2, density**2),
-            Step("under the root, x in terms of t", (high - place) * (place - low), sympy.diff(place, t) ** 2),
-            Step("its integral, differentiated in w, c below 1", _integral_slope(w, sign=-1), in_w),
+            Step("under the root, $x$ in terms of $t$", (high - place) * (place - low), sympy.diff(place, t) ** 2),
+            Step("its integral, differentiated in $w$, $c$ below 1", _integral_slope(w, sign=-1), in_w),
             Step("and above 1", _integral_slope(w, sign=1), in_w),
-            Step("the density in w", _in_half_angle(in_t, t, w) * 2 / (1 + w**2), in_w),
+            Step("the density in $w$", _in_half_angle(in_t, t, w) * 2 / (1 + w**2), in_w),
             Step("the mean", sympy.Integral(first, (t, 0, sympy.pi)), 1),
             Step("the second moment", sympy.Integral(second, (t, 0, sympy.pi)), 1 + c),
         ),

@@ -64,7 +64,7 @@ def rank_split_attained() -> Proof:
     difference = sympy.diag(a, 0) - sympy.diag(0, -a)
     return Proof(
         "the factor 2r is attained",
-        (Step("both sides for r = 1", sympy.Trace(sympy.MatMul(difference, difference.T)), 2 * 1 * a**2 + 0),),
+        (Step("both sides for $r = 1$", sympy.Trace(sympy.MatMul(difference, difference.T)), 2 * 1 * a**2 + 0),),
     )
 
 
@@ -93,7 +93,7 @@ def variance_limit() -> Proof:
     N, k, c = (limit.symbol(name) for name in ("N", "k", "c"))
     kappa, n = exact.symbol(r"\bar\kappa"), exact.symbol("n")
     inserted = exact.plain.subs(kappa, n / (sympy.sqrt(N) - sympy.sqrt(k)) ** 2)
-    return Proof("the limit of the variance term", (Step("for c = 8", inserted, limit.expression.subs(c, 8)),))
+    return Proof("the limit of the variance term", (Step("for $c = 8$", inserted, limit.expression.subs(c, 8)),))
 
 
 def subspace_attained() -> Proof:

@@ -53,11 +53,11 @@ def best_sample_size() -> Proof:
     return Proof(
         "the best number of samples",
         (
-            Step("the slope, at a distance g from the pole", at_best, t * (d_x - 1) / gap**2 - energy / d_x),
+            Step("the slope, at a distance $g$ from the pole", at_best, t * (d_x - 1) / gap**2 - energy / d_x),
             Step("it vanishes there", sympy.Subs(at_best, gap, d_x - 1 - best), sympy.Integer(0)),
             Step("curvature", sympy.diff(formula.plain, n, 2), 2 * t * (d_x - 1) / (d_x - 1 - n) ** 3),
             Step(
-                "strong noise: no slope at n = 0",
+                "strong noise: no slope",
                 sympy.Subs(slope, (n, t), (0, formulas.strong_noise.plain)),
                 sympy.Integer(0),
             ),
@@ -94,7 +94,7 @@ def exact_rank_bound_under() -> Proof:
         "a shift of rank at most r, few data",
         (
             Step(
-                "no tail, k = n",
+                "no tail, $k = n$",
                 whole.plain.subs(nothing),
                 exact.expression.subs(exact.symbol("k"), exact.symbol("n")),
             ),
