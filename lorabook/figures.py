@@ -13,7 +13,7 @@ from lorabook._arrays import Integer
 
 __all__ = ["COLORS", "INK", "STYLE", "method_style", "risk_curves", "untrained_style", "use_style"]
 
-INK = "#7a7a7a"
+INK = "#767676"
 """Mid grey of text and axes: contrast above 4 : 1 on white and on the dark page."""
 
 COLORS = {

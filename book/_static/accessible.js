@@ -26,8 +26,11 @@
   const scrolls = (box) =>
     box.scrollWidth > box.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
 
-  const fade = (box) =>
-    box.classList.toggle("lorabook-more", scrolls(box) && box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+  const fade = (box) => {
+    const more = scrolls(box) ? box.scrollWidth - box.clientWidth - box.scrollLeft : 0;
+    box.classList.toggle("lorabook-more", more > 1);
+    box.style.setProperty("--lorabook-more", `${more}px`); // what is there fades, and not the last letters before it
+  };
   addEventListener("scroll", (event) => event.target.classList?.contains("lorabook-wide") && fade(event.target), true);
 
   const mark = (box, what) => {
@@ -58,6 +61,8 @@
         names.set(box, what);
         widths.observe(box);
       }
+    // A chart is drawn again when its box has another width, and is as wide as the old one until then.
+    addEventListener("lorabook-drawn", (event) => mark(event.target, "chart"));
     // Letters of another font change what is in a box, and not the box.
     document.fonts.ready.then(() => names.forEach((what, box) => mark(box, what)));
   };

@@ -47,7 +47,7 @@
       new ResizeObserver(() => {
         if (!box.clientWidth || box.clientWidth === width) return;
         width = box.clientWidth;
-        view.width(width).runAsync();
+        view.width(width).runAsync().then(() => root.dispatchEvent(new Event("lorabook-drawn", { bubbles: true })));
       }).observe(box);
     });
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
