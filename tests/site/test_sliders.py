@@ -45,6 +45,9 @@ CUT = """() => [...document.querySelectorAll(".lorabook-explorer")].flatMap(root
         return place.left < box.left - 1 || place.right > box.right + 1;
     }).map(words => words.textContent);
 })"""
+# As if there were more to the right.
+FADED = """() => [...document.querySelectorAll(".lorabook-explorer.lorabook-more")]
+    .filter(box => box.scrollWidth <= box.clientWidth + 1).length"""
 
 
 def test_the_explorers_are_on_their_pages():
@@ -119,6 +122,7 @@ def test_charts_are_as_wide_as_their_boxes(tab, page):
         assert len(widths) == len(ON_PAGES[page])
         assert all(chart == box for chart, box in widths), (width, widths)
         assert not tab.evaluate(CUT)
+        assert tab.evaluate(FADED) == 0
 
 
 @pytest.mark.parametrize("page", sorted(ON_PAGES))
