@@ -175,6 +175,11 @@ def test_the_column_of_first_use():
     assert first_use.with_first_use(text) == expected.replace("features |", f"features | {link} |")
 
 
+def test_an_exercise_is_no_first_use():
+    page, heading = first_use.first_use(first_use.Row((r"P_{\mathrm{row}}",), "the row space"))
+    assert (page, heading) == ("book/full_finetuning", "What the data can see")
+
+
 # Glossary ---------------------------------------------------------------------------------------------------------
 
 TERMS = book_sources.terms()

@@ -1,7 +1,8 @@
 """The column *First used* of the notation's tables: the section in which a symbol first stands in a formula.
 
-It is read off the prose of the pages, in the order of the table of contents. Letters mean different things in
-different chapters, so below a sentence "Symbols of [a](a.ipynb) and [b](b.ipynb)." only those pages are searched.
+It is read off the prose of the pages without their exercises, in the order of the table of contents. Letters mean
+different things in different chapters, so below a sentence "Symbols of [a](a.ipynb) and [b](b.ipynb)." only those
+pages are searched.
 """
 
 import re
@@ -131,7 +132,7 @@ def _formulas(page: str) -> list[tuple[str, str]]:
         (piece.heading, tokens(formula))
         for piece in book_sources.pieces(page)
         if not piece.is_code
-        for formula in book_sources.formulas(piece.text)
+        for formula in book_sources.formulas(book_sources.EXERCISE.sub("", piece.text))
     ]
 
 
