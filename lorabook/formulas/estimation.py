@@ -59,12 +59,6 @@ excess_risk_norm = Formula(
 )
 inevitable_error = Formula("inevitable_error", "eq-inevitable-error", TailSum(MatMul(_Dstar, Root(_Sigma)), _r))
 full_finetune = Formula("full_finetune", "eq-full-finetuning", MatAdd(_W0, MatMul(_residual, PseudoInverse(_X))))
-descent_rate = Formula("descent_rate", "eq-descent-rate", WorstContraction(_X, _eta))
-best_descent_rate = Formula(
-    "best_descent_rate",
-    "eq-best-descent-rate",
-    sympy.Mul(sympy.Add(_kappa, -1, evaluate=False), sympy.Pow(_kappa + 1, -1), evaluate=False),
-)
 _E, _Pi_perp = MatrixSymbol("E", d_y, n), MatrixSymbol(r"\Pi^\perp", d_x, d_x)
 _unseen = {_Pi_perp: _minus(sympy.Identity(d_x), MatMul(_X, PseudoInverse(_X)))}
 ordinary_least_squares = Formula(
@@ -84,8 +78,14 @@ full_finetune_error = Formula(
     _minus(MatMul(_E, PseudoInverse(_X)), MatMul(_Dstar, _Pi_perp)),
     _unseen,
 )
+descent_rate = Formula("descent_rate", "eq-descent-rate", WorstContraction(_X, _eta))
 _s_1, _s_m = sympy.symbols("s_1 s_m", positive=True)
 best_step_size = Formula("best_step_size", "eq-best-step", 2 / (_s_1**2 + _s_m**2))
+best_descent_rate = Formula(
+    "best_descent_rate",
+    "eq-best-descent-rate",
+    sympy.Mul(sympy.Add(_kappa, -1, evaluate=False), sympy.Pow(_kappa + 1, -1), evaluate=False),
+)
 lora = Formula(
     "lora",
     "eq-lora",

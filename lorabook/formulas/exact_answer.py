@@ -95,13 +95,6 @@ mean_square_length = Formula(
 spiked_square = Formula("spiked_square", "eq-spiked-square", over(times(add(_x, _d_y), add(_x, _k)), _x))
 overlap_left = Formula("overlap_left", "eq-overlap-left", over(_seen, times(_x, add(_x, _d_y))))
 overlap_right = Formula("overlap_right", "eq-overlap-right", over(_seen, times(_x, add(_x, _k))))
-_y = sympy.Symbol("y", positive=True)
-_excess = add(_y, minus(_d_y), minus(_k))
-estimated_strength = Formula(
-    "estimated_strength",
-    "eq-estimated-strength",
-    over(add(_excess, root(add(power(_excess, 2), minus(times(4, _d_y, _k))))), 2),
-)
 
 # The limit
 _theta, _s, _c_u, _c_v = sympy.symbols(r"\hat\theta s c_u c_v", positive=True)
@@ -162,18 +155,7 @@ _alpha, _beta, _rho, _F, _m = sympy.symbols(r"\alpha \beta \rho F m", positive=T
 _phi = sympy.Symbol(r"\phi", positive=True)
 _rho_j, _x_j, _lambda_i = sympy.symbols(r"\rho_j x_j \lambda_i", positive=True)
 _Omega_j, _Omega_v = sympy.symbols(r"\Omega_j \Omega_v", nonnegative=True)
-alpha = Formula("alpha", "eq-master-weights", over(1, add(_N, minus(_visible), minus(1))))
-beta = Formula(
-    "beta",
-    "eq-master-weights",
-    over(add(_N, minus(1)), times(add(_N, minus(_k), minus(1)), add(_N, minus(_visible), minus(1)))),
-)
 _x_i, _i = sympy.symbols("x_i i", positive=True)
-visible_square = Formula(
-    "visible_square",
-    "eq-visible-square",
-    over(times(add(_x_i, _d_y), add(_x_i, _k)), add(_x_i, times(2, _i), minus(1))),
-)
 bulk_square = Formula("bulk_square", "eq-bulk-square", add(_d_y, _k, times(2, root(times(_d_y, _k)), _Cosine(_phi))))
 bulk_count = Formula(
     "bulk_count",
@@ -188,6 +170,11 @@ bulk_count = Formula(
         ),
     ),
 )
+visible_square = Formula(
+    "visible_square",
+    "eq-visible-square",
+    over(times(add(_x_i, _d_y), add(_x_i, _k)), add(_x_i, times(2, _i), minus(1))),
+)
 bulk_capture = Formula("bulk_capture", "eq-bulk-capture", _ArcIntegral(_rho, _phi))
 master = Formula(
     "master",
@@ -198,6 +185,12 @@ master = Formula(
         minus(times(add(_beta, over(1, _N)), _sum(times(_x_j, _Omega_j), "j"))),
         minus(times(_d_y, add(_beta, minus(_alpha)), _sum(_Omega_v, r"v \le r_{\mathrm{vis}}"))),
     ),
+)
+alpha = Formula("alpha", "eq-master-weights", over(1, add(_N, minus(_visible), minus(1))))
+beta = Formula(
+    "beta",
+    "eq-master-weights",
+    over(add(_N, minus(1)), times(add(_N, minus(_k), minus(1)), add(_N, minus(_visible), minus(1)))),
 )
 
 # When a direction pays
@@ -246,18 +239,30 @@ shrinkage_gain = Formula(
     "eq-shrinkage-gain",
     times(over(power(_sigma, 2), _N), over(power(_seen, 2), times(add(_x, _d_y), _weight))),
 )
+_unexplained = sympy.Symbol(r"\|R (I - P_{\mathrm{row}})\|_F^2", nonnegative=True)
+noise_estimate = Formula("noise_estimate", "eq-noise-estimate", over(_unexplained, times(_d_y, add(_n, minus(_d_x)))))
+_y = sympy.Symbol("y", positive=True)
+_excess = add(_y, minus(_d_y), minus(_k))
+estimated_strength = Formula(
+    "estimated_strength",
+    "eq-estimated-strength",
+    over(add(_excess, root(add(power(_excess, 2), minus(times(4, _d_y, _k))))), 2),
+)
 _length = sympy.Symbol(r"\|\hat\theta_i z_{i}\|^2", positive=True)
 shrinkage_observed = Formula(
     "shrinkage_observed",
     "eq-shrinkage-observed",
     over(times(power(_sigma, 2), _seen), times(_N, _x, _length)),
 )
-_unexplained = sympy.Symbol(r"\|R (I - P_{\mathrm{row}})\|_F^2", nonnegative=True)
-noise_estimate = Formula("noise_estimate", "eq-noise-estimate", over(_unexplained, times(_d_y, add(_n, minus(_d_x)))))
 
 # Ridge-LoRA
 _t, _gamma = sympy.symbols(r"t \gamma", positive=True)
 ridge_penalty = Formula("ridge_penalty", "eq-ridge-penalty", over(times(_d_x, add(_x, _d_y)), _seen))
+_c_u_i = sympy.Symbol(r"c_{u}^2(x_i)", nonnegative=True)
+_a_i = sympy.Symbol(r"a(t_{i})", nonnegative=True)
+ridge_risk = Formula(
+    "ridge_risk", "eq-ridge-risk", _sum(times(power(_s_i, 2), add(1, minus(times(_c_u_i, _a_i)))), "i")
+)
 effective_dimension = Formula(
     "effective_dimension",
     "eq-effective-dimension",
@@ -265,9 +270,4 @@ effective_dimension = Formula(
         2,
         add(1, _gamma, _t, root(add(power(add(1, _t, minus(_gamma)), 2), times(4, _gamma, _t)))),
     ),
-)
-_c_u_i = sympy.Symbol(r"c_{u}^2(x_i)", nonnegative=True)
-_a_i = sympy.Symbol(r"a(t_{i})", nonnegative=True)
-ridge_risk = Formula(
-    "ridge_risk", "eq-ridge-risk", _sum(times(power(_s_i, 2), add(1, minus(times(_c_u_i, _a_i)))), "i")
 )

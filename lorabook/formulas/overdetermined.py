@@ -62,22 +62,14 @@ lora_bound_paper = Formula(
         times(2, _tail),
     ),
 )
-lora_bound_exact_rank = Formula(
-    "lora_bound_exact_rank", "eq-lora-bound-exact-rank", times(8, _r, _lam, over(_widths, _n), _kappa)
-)
 _constant = sympy.Symbol("c", positive=True)
 lora_variance_limit = Formula(
     "lora_variance_limit",
     "eq-lora-variance-limit",
     times(_constant, _r, _lam, over(_widths, power(add(root(_N), minus(root(_k))), 2))),
 )
-strong_signal = Formula(
-    "strong_signal",
-    "eq-strong-signal",
-    add(
-        times(_p_star, over(_k, add(_N, minus(_k), minus(1)))),
-        times(add(_t, minus(_p_star)), over(_r, add(_N, minus(_r), minus(1)))),
-    ),
+lora_bound_exact_rank = Formula(
+    "lora_bound_exact_rank", "eq-lora-bound-exact-rank", times(8, _r, _lam, over(_widths, _n), _kappa)
 )
 
 # The sharper form: the variance's three options
@@ -161,4 +153,14 @@ sharp_w_square = Formula(
     "sharp_w_square",
     "eq-sharp-w",
     over(add(times(_r, _lam, power(_a, 2)), minus(times(_k, _b_r))), _n),
+)
+
+# A strong signal
+strong_signal = Formula(
+    "strong_signal",
+    "eq-strong-signal",
+    add(
+        times(_p_star, over(_k, add(_N, minus(_k), minus(1)))),
+        times(add(_t, minus(_p_star)), over(_r, add(_N, minus(_r), minus(1)))),
+    ),
 )
