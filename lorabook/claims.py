@@ -6,13 +6,17 @@ shows the outcome; the build compares the entries with the statements that the b
 """
 
 import importlib
+import re
 import textwrap
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 
-__all__ = ["Check", "Claim", "Outcome", "ledger", "load", "run", "without_bars"]
+MINUS = re.compile(r"(?:(?<=\de)|(?<![\w-]))-(?=\d|inf)")
+"""A hyphen that is a sign: in front of a number or of an exponent."""
+
+__all__ = ["Check", "Claim", "Outcome", "ledger", "load", "run", "with_minus_signs", "without_bars"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def ledger(outcomes: list[Outcome]) -> str:
         cells = [
             f"{{prf:ref}}`{claim.label}` {claim.statement}<br>Paper: {claim.paper}<br>{{py:obj}}`~{claim.function}`",
             verified or f"None: {claim.no_symbolic}",
-            check.words,
+            with_minus_signs(check.words),
             f"{_figure(check.value)}<br>≤ {_figure(check.limit)}",
         ]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
@@ -125,10 +129,20 @@ def without_bars(latex: str) -> str:
     return latex.replace(r"\|", r"\Vert ").replace("|", r"\vert ")
 
 
+def with_minus_signs(text: str) -> str:
+    """Numbers as a page shows them, with real minus signs: no line ends at one.
+
+    >>> with_minus_signs("z-score -86, false alarms 1e-4 in all")
+    'z-score −86, false alarms 1e−4 in all'
+    """
+    return MINUS.sub("−", text)
+
+
 def _figure(value: float) -> str:
     """One digit of what rounding leaves, two of what is of ordinary size, standard errors in full."""
     size = abs(value)
-    return f"{value:,.0f}" if 10 <= size < 1e6 else f"{value:.2g}" if 0.01 <= size < 10 else f"{value:.1g}"
+    written = f"{value:,.0f}" if 10 <= size < 1e6 else f"{value:.2g}" if 0.01 <= size < 10 else f"{value:.1g}"
+    return with_minus_signs(written)
 
 
 def _count(number: int, one: str, many: str) -> str:

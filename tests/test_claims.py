@@ -56,7 +56,7 @@ def test_the_ledger_has_a_row_for_each_claim_with_link_figure_and_limit():
     for row, claim in ((first, with_proof), (second, without)):
         assert f"{{prf:ref}}`{claim.label}`" in row
         assert f"{{py:obj}}`~{claim.function}`" in row
-        assert "3e-15<br>≤ 2e-13" in row
+        assert "3e−15<br>≤ 2e−13" in row
         assert r"largest \|difference\|" in row  # a bare bar would end the cell
     assert "LoRA as projected full fine-tuning, all sizes: 2 identities" in first
     assert f"None: {without.no_symbolic}" in second

@@ -23,7 +23,7 @@ from lorabook.checks.equations import (
     setting,
 )
 from lorabook.checks.equations._equation import KINDS, Equation, figures
-from lorabook.claims import Check, without_bars
+from lorabook.claims import Check, with_minus_signs, without_bars
 
 __all__ = ["EQUATIONS", "KINDS", "run", "table"]
 
@@ -121,7 +121,7 @@ def table(outcomes: list[tuple[Equation, Check | None]], first: str | Integer = 
 
 
 def _number(value: float) -> str:
-    return f"{value:.1g}".replace("-", "−")  # no line ends at a minus sign
+    return with_minus_signs(f"{value:.1g}")
 
 
 def _link(label: str) -> str:
