@@ -16,13 +16,14 @@ from scipy.optimize import brentq, minimize_scalar
 
 from lorabook import Task, bounds, formulas, sharp
 from lorabook.checks._cases import risk_draws, z_limit
+from lorabook.sampler import draw_risks
 from lorabook.sharp import identity
 from lorabook.sharp._setting import setting
 from lorabook.sharp.bulk import bulk
 from lorabook.sharp.limit import master
 
 INF = float("inf")
-Z = z_limit(64)
+Z = z_limit(68)
 SHIFT = np.array([6.0, 3.5, 2.7, 1.2])
 STRONG = np.array([58.6, 51.5, 49.6, 38.3])
 SHAPES = [(100, 60, 250), (100, 60, 40), (40, 90, 70), (70, 70, 50)]
@@ -425,6 +426,17 @@ def test_the_core_formula_contains_the_mixing(n, rank):
     mixing = g * (2 * g - 1) * sharp.mixing_term(rank, s, n)
     assert abs(core.value - first_order) < Z * core.standard_error + 3 * abs(mixing) / np.sqrt(n)
     assert core.standard_error < 0.1 * abs(mixing)
+
+
+@pytest.mark.parametrize(("size", "low", "high"), [(40, -0.09, 0.13), (200, -0.04, 0.03)])
+def test_what_equal_directions_cost_in_accuracy(size, low, high):
+    """As the docstring says, and not less."""
+    noise_std = 1.0 / (sharp.detection_threshold(size, size, 2 * size, 1.0) * np.sqrt(1.5))
+    setting = np.ones(4), size, size, 2 * size
+    drawn = draw_risks(*setting, noise_std, (1, 4), draws=1000, seed=0).lora
+    found = np.array([sharp.lora_risk(rank, *setting, noise_std) for rank in (1, 4)]) / drawn.mean(axis=0) - 1.0
+    error = drawn.std(axis=0) / np.sqrt(len(drawn)) / drawn.mean(axis=0)
+    assert np.all(np.abs(found - [low, high]) < 0.01 + Z * error), found
 
 
 @pytest.mark.parametrize(("n", "expected"), [(20, (9194, 8627, 8018, 8026)), (500, (6635, 4010, 1.779, 5.19))])
