@@ -114,7 +114,7 @@ def table(outcomes: list[tuple[Equation, Check | None]], first: str | Integer = 
     for equation, check in outcomes:
         mark = f"({equation.number}){NO_BREAK + '°' if equation.own else ''}"
         lines = [f"${without_bars(line)}$" for line in equation.latex]
-        found = f"{check.words}: {_number(check.value)} ≤ {_number(check.limit)}" if check else "defines a symbol"
+        found = f"{check.words}: {_number(check.value)}\u00a0≤\u00a0{_number(check.limit)}" if check else "defines a symbol"
         lines.append(f"*{equation.kind}* in {_link(equation.where)}; {found}".replace("|", "\\|"))
         rows.append(f"| {mark} | {'<br>'.join(lines)} |")
     return "\n".join(rows)
