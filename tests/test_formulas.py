@@ -9,7 +9,6 @@ import re
 from functools import cache
 from pathlib import Path
 
-import book_sources
 import numpy as np
 import pytest
 from formula_cases import estimation, exact_answer, gaussian_matrices, overdetermined, underdetermined
@@ -51,13 +50,6 @@ def test_the_page_shows_the_object(formula):
     before, after = shown[:start], shown[start + len(wanted) :]
     assert before == "" or before.endswith(("=", r"\le", r"\ge")), f"something stands before the formula: {before}"
     assert re.match(r"^(?:$|[.,=]|\\q|\\text|&)", after), f"something stands after the formula: {after}"
-
-
-def test_the_formulas_stand_in_the_order_of_the_book():
-    """The ledger lists them in their own order."""
-    labels = list(book_sources.labels())
-    places = [labels.index(formula.equation) for formula in FORMULAS.values()]
-    assert places == sorted(places)
 
 
 @cache

@@ -16,6 +16,8 @@ from docutils import nodes
 from docutils.utils import new_document
 from pybtex.database import parse_file
 
+from lorabook.formulas import FORMULAS
+
 ROOT = book_sources.ROOT
 PAGES = {path: path.read_text("utf-8") for path in sorted((ROOT / "book" / "reference").glob("*.md"))}
 NOTATION = (ROOT / "book" / "notation.md").read_text("utf-8")
@@ -173,6 +175,13 @@ def test_the_column_of_first_use():
     link = f"{{ref}}`{book_sources.title(page)} <{page}:{heading.lower()}>`"
     expected = text.replace("Meaning |\n|---|---|", "Meaning | First used |\n|---|---|---|", 1)
     assert first_use.with_first_use(text) == expected.replace("features |", f"features | {link} |")
+
+
+def test_the_formulas_stand_in_the_order_of_the_book():
+    """The ledger lists them in their own order."""
+    labels = list(book_sources.labels())
+    places = [labels.index(formula.equation) for formula in FORMULAS.values()]
+    assert places == sorted(places)
 
 
 def test_an_exercise_is_no_first_use():
