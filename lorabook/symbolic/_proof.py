@@ -84,7 +84,12 @@ def _lines(step: Step):
     if isinstance(side, sympy.Subs):  # what is put in would be small print at the foot of a bar
         side, link, relations = side.expr, "with", tuple(zip(side.variables, side.point, strict=True))
     left, right = _latex(side), _latex(step.right)
-    yield rf"& {_words(step.words, link, relations)}"
+    said = r",\ ".join(f"{_latex(word)} = {_latex(value)}" for word, value in relations)
+    if said and len(said) > 90:
+        yield rf"& {_words(step.words)}\text{{, {link}}}"
+        yield rf"& \qquad {said}\text{{:}}"
+    else:
+        yield rf"& {_words(step.words)}" + (rf"\text{{, {link} }} {said}" if said else "") + r"\text{:}"
     if len(left) + len(right) > 110:
         yield rf"& \qquad {left}"
         yield rf"& \qquad\quad = {right} \quad\checkmark"
@@ -92,12 +97,10 @@ def _lines(step: Step):
         yield rf"& \qquad {left} = {right} \quad\checkmark"
 
 
-def _words(words: str, link: str, relations: tuple[tuple[Side, Side], ...]) -> str:
-    """The words and, after `link`, what the relations say."""
+def _words(words: str) -> str:
     parts = words.split("$")
     parts[::2] = [rf"\text{{{text}}}" if text else "" for text in parts[::2]]
-    said = r",\ ".join(f"{_latex(word)} = {_latex(value)}" for word, value in relations)
-    return "".join(parts) + (rf"\text{{, {link} }} {said}" if relations else "") + r"\text{:}"
+    return "".join(parts)
 
 
 def _latex(side) -> str:

@@ -114,10 +114,15 @@ def table(outcomes: list[tuple[Equation, Check | None]], first: str | Integer = 
     for equation, check in outcomes:
         mark = f"({equation.number}){NO_BREAK + '°' if equation.own else ''}"
         lines = [f"${without_bars(line)}$" for line in equation.latex]
-        found = f"{check.words}: {_number(check.value)}\u00a0≤\u00a0{_number(check.limit)}" if check else "defines a symbol"
+        found = f"{check.words}: {_held(check.value, check.limit)}" if check else "defines a symbol"
         lines.append(f"*{equation.kind}* in {_link(equation.where)}; {found}".replace("|", "\\|"))
         rows.append(f"| {mark} | {'<br>'.join(lines)} |")
     return "\n".join(rows)
+
+
+def _held(value: float, limit: float) -> str:
+    """On one line."""
+    return f"{_number(value)}\u00a0≤\u00a0{_number(limit)}"
 
 
 def _number(value: float) -> str:
