@@ -19,8 +19,8 @@ def pytest_generate_tests(metafunc):
 
 def pytest_collection_finish(session):
     """Without the groups every page would be opened twice, and pytest-xdist does not say that they have no effect."""
-    grouped = any("@" in item.nodeid for item in session.items if item.get_closest_marker("xdist_group"))
-    if session.config.getoption("loadgroup", False) and not grouped:
+    alone = ["@" not in item.nodeid for item in session.items if item.get_closest_marker("xdist_group")]
+    if session.config.getoption("loadgroup", False) and any(alone):
         raise pytest.UsageError("this pytest-xdist does not group tests with this pytest; see requirements.in")
 
 
